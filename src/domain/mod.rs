@@ -1,0 +1,11 @@
+//! The words of the field as types: ids, times, states. Pure: no I/O, no clock.
+//!
+//! States that the browser must know too ([`CaseState`], [`Urgency`], [`Role`], ...) live in `yunying-wire` and are
+//! re-exported here, so that the program has one definition of each.
+
+mod ids;
+mod micros;
+
+pub use ids::*;
+pub use micros::Micros;
+pub use wire::{CaseState, Delivery, ReportState, Role, Sex, SignatureRole, Urgency};

@@ -1,0 +1,86 @@
+//! Reports: drafts, submissions, signatures.
+
+use crate::{Person, message, words};
+
+words! {
+    pub enum ReportState { Draft = "draft", Submitted = "submitted", Returned = "returned", Signed = "signed" }
+    pub enum SignatureRole { Writer = "writer", Reviewer = "reviewer" }
+}
+
+message! {
+    pub struct ReportBrief {
+        pub report: i64,
+        pub state: ReportState,
+        /// Human-facing number, printed and verifiable; set at signing.
+        pub number: Option<String>,
+        pub version: u32,
+        pub signed_us: Option<i64>,
+    }
+
+    pub struct ReportBody {
+        pub report: i64,
+        pub version: u32,
+        pub state: ReportState,
+        pub number: Option<String>,
+        pub template: String,
+        pub findings: String,
+        pub impression: String,
+        /// Why a reviewer sent it back; empty otherwise.
+        pub note: String,
+        /// Rises with every save; a save based on an old one is refused, the text kept on both sides.
+        pub rev: i64,
+        pub saved_us: i64,
+        pub signatures: Vec<Signature>,
+        /// Hex SHA-256 of the canonical content, once sealed.
+        pub content_sha256: Option<String>,
+        /// Signatures this report needs by rule: 1 or 2.
+        pub signatures_needed: u8,
+    }
+
+    pub struct Signature {
+        pub role: SignatureRole,
+        pub who: Person,
+        pub at_us: i64,
+    }
+
+    /// `PUT /api/v1/cases/{case}/draft`
+    pub struct DraftSave {
+        pub lease: String,
+        /// The `rev` this text was edited from; 0 for the first save.
+        pub rev: i64,
+        pub template: String,
+        pub findings: String,
+        pub impression: String,
+    }
+
+    pub struct DraftSaved {
+        pub rev: i64,
+        pub saved_us: i64,
+    }
+
+    /// `POST /api/v1/cases/{case}/submit` (one more signature is needed) and `/sign`.
+    ///
+    /// `lease` for the writer; a reviewer signs what was submitted and has none.
+    pub struct SignRequest {
+        #[serde(default)]
+        pub lease: Option<String>,
+        pub rev: i64,
+        pub password: String,
+    }
+
+    /// `POST /api/v1/cases/{case}/return` by the reviewer.
+    pub struct ReturnRequest {
+        pub rev: i64,
+        pub note: String,
+    }
+
+    /// `GET /api/v1/templates?modality=CT`. A slot to be filled reads `‹填写›`.
+    pub struct Template {
+        pub id: String,
+        pub name: String,
+        pub modality: String,
+        pub body_part: String,
+        pub findings: String,
+        pub impression: String,
+    }
+}
