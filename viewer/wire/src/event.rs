@@ -1,9 +1,56 @@
 //! The event log as a browser sees it, over SSE.
 
-use crate::message;
+use crate::{message, words};
+
+words! {
+    /// Every step of the journey and every act worth an auditor's question.
+    pub enum EventKind {
+        SiteAdded = "site.added",
+        SiteRemoved = "site.removed",
+        DeviceAdded = "device.added",
+        DeviceRemoved = "device.removed",
+        AccountAdded = "account.added",
+        AccountRemoved = "account.removed",
+        TokenAdded = "token.added",
+        TokenRemoved = "token.removed",
+        SignedIn = "session.opened",
+        SignedOut = "session.closed",
+        SignInRefused = "session.refused",
+        DutyOn = "duty.on",
+        DutyOff = "duty.off",
+        /// First instance durable and indexed.
+        Arriving = "study.arriving",
+        /// More instances came; `instances` in the detail. At most one a second and study.
+        Progress = "study.progress",
+        Complete = "study.complete",
+        /// An instance came after the study was taken as complete.
+        Late = "study.late",
+        Quarantined = "instance.quarantined",
+        Sealed = "series.sealed",
+        /// A study's delivery form is ready.
+        Transcoded = "study.transcoded",
+        StudyOpened = "study.opened",
+        Queued = "case.queued",
+        Assigned = "case.assigned",
+        /// The lease lapsed or was given back; the case is in the queue again.
+        Lapsed = "case.lapsed",
+        Released = "case.released",
+        CaseOpened = "case.opened",
+        Drafted = "case.drafted",
+        Submitted = "case.submitted",
+        Returned = "case.returned",
+        Reviewed = "case.reviewed",
+        Signed = "case.signed",
+        Delivered = "case.delivered",
+        ReadBySite = "case.read",
+        UrgencyChanged = "case.urgency",
+        QuestionChanged = "case.question",
+        ReportOpened = "report.opened",
+    }
+}
 
 message! {
-    /// One chained event; the SSE `id` is `seq`, the SSE `event` is `kind`.
+    /// One chained event; the SSE `id` is `seq`, the SSE `event` is `kind`, one of [`EventKind`].
     pub struct Event {
         pub seq: i64,
         pub kind: String,

@@ -39,7 +39,19 @@ macro_rules! message {
 }
 pub(crate) use message;
 
-/// An enum whose variants travel, are stored and are logged as one lower-case word each.
+/// A stored or received word that no variant has.
+#[derive(Debug)]
+pub struct UnknownWord(pub String);
+
+impl std::fmt::Display for UnknownWord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "unknown word {:?}", self.0)
+    }
+}
+
+impl std::error::Error for UnknownWord {}
+
+/// An enum whose variants travel, are stored and are logged as one word each.
 macro_rules! words {
     ($($(#[$meta:meta])* pub enum $name:ident { $($(#[$vmeta:meta])* $variant:ident = $word:literal),+ $(,)? })+) => {$(
         $(#[$meta])*
@@ -50,6 +62,10 @@ macro_rules! words {
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
             pub const fn word(self) -> &'static str { match self { $(Self::$variant => $word),+ } }
             pub fn from_word(word: &str) -> Option<Self> { match word { $($word => Some(Self::$variant),)+ _ => None } }
+        }
+        impl TryFrom<String> for $name {
+            type Error = $crate::UnknownWord;
+            fn try_from(word: String) -> Result<Self, Self::Error> { Self::from_word(&word).ok_or($crate::UnknownWord(word)) }
         }
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str(self.word()) }
