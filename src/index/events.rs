@@ -11,8 +11,8 @@ use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::{Db, Result, Scope, Tx, db::PG_CHANNEL, on};
-pub use wire::EventKind;
 use crate::domain::{AccountId, CaseId, Micros, ReportId, SiteId, StudyId};
+pub use wire::EventKind;
 
 /// One event before it is written.
 #[derive(Debug, Clone)]
@@ -325,7 +325,8 @@ mod tests {
             write(&db, &[EventKind::Arriving, EventKind::Complete, EventKind::Queued]).await;
             chain_batch(&db).await.unwrap();
             let mut tx = db.write().await.unwrap();
-            on!(&mut tx, c => sqlx::query("UPDATE event SET at_us = 8 WHERE seq = 2").execute(c).await.map(drop)).unwrap();
+            on!(&mut tx, c => sqlx::query("UPDATE event SET at_us = 8 WHERE seq = 2").execute(c).await.map(drop))
+                .unwrap();
             assert_eq!(verify_chain(&mut tx).await.unwrap(), Err(2));
         })
         .await;

@@ -20,8 +20,8 @@ pub mod events;
 pub mod testing;
 mod types;
 
-pub use db::{Db, Scope, Tx};
 pub(crate) use db::on;
+pub use db::{Db, Scope, Tx};
 pub use events::{Event, EventKind};
 
 /// Why the index could not answer.
