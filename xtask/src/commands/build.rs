@@ -1,0 +1,12 @@
+//! `cargo xtask build`: the release binary with the viewer inside.
+
+use crate::{Result, run, viewer, workspace};
+
+pub fn run() -> Result<()> {
+    viewer::build()?;
+    let mut cargo = workspace::cargo();
+    cargo.args(["build", "--release", "--locked", "--package", "yunying"]);
+    run::step("release binary", &mut cargo)?;
+    println!("\ntarget/release/yunying is ready; see `target/release/yunying center --help`");
+    Ok(())
+}

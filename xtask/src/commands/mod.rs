@@ -1,0 +1,5 @@
+//! One file a command.
+
+pub mod build;
+pub mod soak;
+pub mod test;
