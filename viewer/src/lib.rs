@@ -1,1 +1,3 @@
-//! Stub.
+//! The application in the browser.
+
+pub mod viewport;
