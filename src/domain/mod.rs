@@ -5,7 +5,9 @@
 
 mod ids;
 mod micros;
+mod target;
 
 pub use ids::*;
 pub use micros::Micros;
+pub use target::{Target, Targets, is_read, lane};
 pub use wire::{CaseState, Delivery, ReportState, Role, Sex, SignatureRole, Urgency};
