@@ -1,0 +1,275 @@
+//! The decision, pure and late-binding: nothing is promised to anybody who is not free now.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{AccountId, CaseId, Micros, SiteId, Urgency};
+
+/// A case in the queue.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Waiting {
+    pub case: CaseId,
+    pub site: SiteId,
+    pub modality: String,
+    pub urgency: Urgency,
+    pub queued: Micros,
+}
+
+/// An account that may read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reader {
+    pub account: AccountId,
+    /// Modalities of their privileges; `*`: all.
+    pub modalities: Vec<String>,
+    pub on_duty_since: Option<Micros>,
+    /// Last sign of life of their page.
+    pub seen: Option<Micros>,
+    pub holding: Option<CaseId>,
+    pub last_given: Option<Micros>,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Snapshot {
+    pub waiting: Vec<Waiting>,
+    pub readers: Vec<Reader>,
+}
+
+impl Snapshot {
+    /// What the decision on one case looked at: that case and every reader. Enough to decide it again.
+    pub fn of_case(&self, case: CaseId) -> Snapshot {
+        let waiting = self.waiting.iter().filter(|w| w.case == case).cloned().collect();
+        Snapshot { waiting, readers: self.readers.clone() }
+    }
+
+    /// Whoever was given the case holds it from here on.
+    pub fn note(&mut self, decision: &Decision) {
+        if let Outcome::Given(account) = decision.outcome {
+            self.readers.iter_mut().filter(|r| r.account == account).for_each(|r| r.holding = Some(decision.case));
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Policy {
+    /// A page silent for longer gets nothing.
+    pub silence: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { silence: Duration::from_secs(60) }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    Given(AccountId),
+    Waits,
+}
+
+/// Why the case went where it went; stable words, shown to people by the application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The most urgent, then the oldest, the specialist may read.
+    MostUrgentOldest,
+    /// Nobody who may read it is free.
+    NobodyFree,
+}
+
+impl Reason {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Reason::MostUrgentOldest => "most_urgent_oldest",
+            Reason::NobodyFree => "nobody_free",
+        }
+    }
+}
+
+/// Why a specialist was not given the case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    OffDuty,
+    /// On duty, but their page has been silent.
+    Silent,
+    NoPrivilege,
+    Busy,
+    /// Free as well, but free for a shorter time.
+    FreeShorter,
+}
+
+impl Why {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Why::OffDuty => "off_duty",
+            Why::Silent => "silent",
+            Why::NoPrivilege => "no_privilege",
+            Why::Busy => "busy",
+            Why::FreeShorter => "free_shorter",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PassedOver {
+    pub account: AccountId,
+    pub why: Why,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    pub case: CaseId,
+    pub outcome: Outcome,
+    pub reason: Reason,
+    pub passed_over: Vec<PassedOver>,
+}
+
+/// Decides every waiting case: the most urgent first, then the oldest; each to the specialist who has been free longest.
+///
+/// One decision a case, in that order. Equal snapshots give equal decisions, whatever the order of their rows.
+pub fn decide(snapshot: &Snapshot, now: Micros, policy: &Policy) -> Vec<Decision> {
+    let mut waiting: Vec<&Waiting> = snapshot.waiting.iter().collect();
+    waiting.sort_by_key(|w| (w.urgency, w.queued, w.case));
+    let mut readers = snapshot.readers.clone();
+    readers.sort_by_key(|r| (free_since(r), r.account));
+    waiting
+        .into_iter()
+        .map(|case| {
+            let decision = decide_one(case, &readers, now, policy);
+            if let Outcome::Given(account) = decision.outcome {
+                readers.iter_mut().filter(|r| r.account == account).for_each(|r| r.holding = Some(case.case));
+            }
+            decision
+        })
+        .collect()
+}
+
+fn free_since(reader: &Reader) -> Option<Micros> {
+    reader.last_given.max(reader.on_duty_since)
+}
+
+fn decide_one(case: &Waiting, readers: &[Reader], now: Micros, policy: &Policy) -> Decision {
+    let mut given = None;
+    let mut passed_over = Vec::new();
+    for reader in readers {
+        match obstacle(case, reader, now, policy).or(given.map(|_| Why::FreeShorter)) {
+            None => given = Some(reader.account),
+            Some(why) => passed_over.push(PassedOver { account: reader.account, why }),
+        }
+    }
+    passed_over.sort_by_key(|p| p.account);
+    Decision {
+        case: case.case,
+        outcome: given.map_or(Outcome::Waits, Outcome::Given),
+        reason: if given.is_some() { Reason::MostUrgentOldest } else { Reason::NobodyFree },
+        passed_over,
+    }
+}
+
+fn obstacle(case: &Waiting, reader: &Reader, now: Micros, policy: &Policy) -> Option<Why> {
+    if reader.on_duty_since.is_none() {
+        return Some(Why::OffDuty);
+    }
+    if !reader.modalities.iter().any(|m| m == "*" || *m == case.modality) {
+        return Some(Why::NoPrivilege);
+    }
+    if reader.holding.is_some() {
+        return Some(Why::Busy);
+    }
+    if reader.seen.is_none_or(|seen| now.since(seen) > policy.silence) {
+        return Some(Why::Silent);
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn case(id: i64, urgency: Urgency, queued: i64, modality: &str) -> Waiting {
+        Waiting { case: CaseId(id), site: SiteId(1), modality: modality.into(), urgency, queued: Micros(queued) }
+    }
+
+    fn reader(id: i64, modalities: &str, free_since: i64) -> Reader {
+        Reader {
+            account: AccountId(id),
+            modalities: modalities.split(',').map(str::to_owned).collect(),
+            on_duty_since: Some(Micros(free_since)),
+            seen: Some(Micros(1_000)),
+            holding: None,
+            last_given: None,
+        }
+    }
+
+    fn given(decisions: &[Decision]) -> Vec<(i64, Option<i64>)> {
+        decisions
+            .iter()
+            .map(|d| match d.outcome {
+                Outcome::Given(account) => (d.case.0, Some(account.0)),
+                Outcome::Waits => (d.case.0, None),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_most_urgent_then_the_oldest_goes_first() {
+        let snapshot = Snapshot {
+            waiting: vec![
+                case(1, Urgency::Routine, 10, "CT"),
+                case(2, Urgency::Urgent, 30, "CT"),
+                case(3, Urgency::Stat, 50, "CT"),
+                case(4, Urgency::Urgent, 20, "CT"),
+            ],
+            readers: vec![reader(1, "CT", 5), reader(2, "*", 3)],
+        };
+        let decisions = decide(&snapshot, Micros(1_000), &Policy::default());
+        assert_eq!(given(&decisions), [(3, Some(2)), (4, Some(1)), (2, None), (1, None)]);
+        assert_eq!(decisions[0].passed_over, [PassedOver { account: AccountId(1), why: Why::FreeShorter }]);
+        assert!(decisions[2].passed_over.iter().all(|p| p.why == Why::Busy));
+    }
+
+    #[test]
+    fn who_is_off_duty_silent_busy_or_unprivileged_is_passed_over_and_told_why() {
+        let mut off = reader(1, "CT", 1);
+        off.on_duty_since = None;
+        let mut silent = reader(2, "CT", 1);
+        silent.seen = Some(Micros(1));
+        let mut busy = reader(3, "CT", 1);
+        busy.holding = Some(CaseId(9));
+        let snapshot = Snapshot {
+            waiting: vec![case(1, Urgency::Stat, 10, "CT")],
+            readers: vec![off, silent, busy, reader(4, "US", 1)],
+        };
+        let now = Micros(1) + Duration::from_secs(61);
+        let decisions = decide(&snapshot, now, &Policy::default());
+        let why: Vec<_> = decisions[0].passed_over.iter().map(|p| p.why).collect();
+        assert_eq!(decisions[0].outcome, Outcome::Waits);
+        assert_eq!(why, [Why::OffDuty, Why::Silent, Why::Busy, Why::NoPrivilege]);
+    }
+
+    #[test]
+    fn nobody_is_given_two_cases_and_no_case_goes_to_two() {
+        let waiting = (0..50).map(|i| case(i, Urgency::ALL[i as usize % 3], i * 7 % 13, "CT")).collect();
+        let readers = (0..20).map(|i| reader(i, if i % 3 == 0 { "US" } else { "CT" }, i)).collect();
+        let decisions = decide(&Snapshot { waiting, readers }, Micros(1_000), &Policy::default());
+        let mut accounts: Vec<_> = given(&decisions).into_iter().filter_map(|(_, account)| account).collect();
+        assert_eq!((decisions.len(), accounts.len()), (50, 13));
+        accounts.sort_unstable();
+        accounts.dedup();
+        assert_eq!(accounts.len(), 13);
+    }
+
+    #[test]
+    fn the_order_of_rows_changes_nothing() {
+        let mut snapshot = Snapshot {
+            waiting: (0..9).map(|i| case(i, Urgency::Routine, i % 4, "CT")).collect(),
+            readers: (0..5).map(|i| reader(i, "*", i % 2)).collect(),
+        };
+        let first = decide(&snapshot, Micros(1_000), &Policy::default());
+        snapshot.waiting.reverse();
+        snapshot.readers.reverse();
+        assert_eq!(decide(&snapshot, Micros(1_000), &Policy::default()), first);
+    }
+}
