@@ -1,1 +1,125 @@
+//! Synthetic, plausible studies: CT, radiographs, ultrasound of people who do not exist.
+//!
+//! It owns one model of a body ([`anatomy`]), the devices that look at it and the DICOM files they make. Everything
+//! follows from a seed and a time given as an argument: the same two make the same bytes. It never reads the clock and
+//! never talks to a center; sending is another's work.
 
+pub mod anatomy;
+pub mod county;
+pub mod ct;
+pub mod dataset;
+pub mod exam;
+pub mod geometry;
+pub mod noise;
+pub mod rng;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::domain::Micros;
+use county::{COUNTY_HOSPITAL, PLACES};
+use dataset::Charset;
+use exam::Exam;
+use rng::Rng;
+
+/// Why samples could not be made: only the disk can be the reason.
+#[derive(Debug, thiserror::Error)]
+pub enum SampleError {
+    #[error("cannot make the folder {path}: {source}")]
+    Folder { path: PathBuf, source: std::io::Error },
+    #[error("cannot write {path}: {reason}")]
+    Write { path: PathBuf, reason: String },
+    #[error("a worker thread ended early")]
+    Worker,
+}
+
+/// What to make.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub ct: usize,
+    pub dr: usize,
+    pub us: usize,
+    /// Slices of each CT.
+    pub slices: usize,
+    pub seed: u64,
+    /// The studies are dated shortly before this.
+    pub now: Micros,
+}
+
+/// One study as written.
+#[derive(Debug, Clone)]
+pub struct Made {
+    pub exam: Exam,
+    pub files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Ct,
+}
+
+/// Makes all studies of `plan` under `out`, in one folder per device, named by its AE title, and within it one per study.
+/// `progress` hears of each study as it is done.
+pub fn write(plan: &Plan, out: &Path, mut progress: impl FnMut(&Made)) -> Result<Vec<Made>, SampleError> {
+    let mut made = Vec::new();
+    let mut kinds = Vec::new();
+    for index in 0..plan.ct {
+        if index < plan.ct {
+            kinds.push(Kind::Ct);
+        }
+    }
+    for (index, &kind) in kinds.iter().enumerate() {
+        let exam = exam(plan, kind, index, kinds.len());
+        let folder = out.join(&exam.device.ae_title).join(&exam.person.id);
+        std::fs::create_dir_all(&folder).map_err(|source| SampleError::Folder { path: folder.clone(), source })?;
+        let mut files = match kind {
+            Kind::Ct => ct::write(&exam, plan.slices, &folder)?,
+        };
+        files.sort();
+        let study = Made { exam, files };
+        progress(&study);
+        made.push(study);
+    }
+    Ok(made)
+}
+
+const QUESTIONS_CT: [&str; 4] =
+    ["咳嗽两周，痰中带血1次，请排除占位", "体检发现肺结节，复查", "胸痛3天", "发热咳嗽5天，排除肺炎"];
+
+fn exam(plan: &Plan, kind: Kind, index: usize, of: usize) -> Exam {
+    let mut rng = Rng::new(plan.seed).fork(&format!("exam {index}"));
+    let person = county::person(index + (plan.seed as usize % 7) * 24, &mut rng);
+    let minutes = 4 * (of - index) as u64 + rng.below(3) as u64;
+    let started = exam::local_time(plan.now - Duration::from_secs(minutes * 60));
+    let (modality, description, body_part, question) = match kind {
+        Kind::Ct => ("CT", "胸部CT平扫", "CHEST", *rng.pick(&QUESTIONS_CT)),
+    };
+    // CT stands at the larger places only.
+    let place = match kind {
+        Kind::Ct => [PLACES[0], COUNTY_HOSPITAL, PLACES[2], PLACES[3]][index % 4],
+    };
+    Exam {
+        person,
+        device: county::device(place, modality),
+        charset: if index.is_multiple_of(2) { Charset::Gb18030 } else { Charset::Utf8 },
+        seed: Rng::new(plan.seed ^ plan.now.0 as u64).fork(&format!("study {index}")).bits(),
+        started,
+        number: index + 1,
+        description,
+        body_part,
+        question,
+    }
+}
+
+/// Runs `work` on each core and gathers what they return.
+fn each<T: Send>(work: impl Fn() -> Result<Vec<T>, SampleError> + Sync) -> Result<Vec<T>, SampleError> {
+    let cores = std::thread::available_parallelism().map_or(2, usize::from).min(16);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..cores).map(|_| scope.spawn(&work)).collect();
+        let mut all = Vec::new();
+        for thread in threads {
+            all.extend(thread.join().map_err(|_| SampleError::Worker)??);
+        }
+        Ok(all)
+    })
+}

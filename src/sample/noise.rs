@@ -1,0 +1,91 @@
+//! Textures: smooth noise in space for tissue, and the grain of a filtered back projection for CT slices.
+
+use super::geometry::Vec3;
+use super::rng::Rng;
+
+const SIDE: usize = 32;
+
+/// Smooth noise on a periodic lattice, about -1..1, with features of roughly one unit.
+#[derive(Debug, Clone)]
+pub struct Field {
+    lattice: Vec<f32>,
+}
+
+impl Field {
+    pub fn new(rng: &mut Rng) -> Self {
+        Self { lattice: (0..SIDE * SIDE * SIDE).map(|_| rng.range(-1.0, 1.0)).collect() }
+    }
+
+    pub fn at(&self, p: Vec3) -> f32 {
+        let split = |q: f32| {
+            let floor = q.floor();
+            let t = q - floor;
+            ((floor as i32).rem_euclid(SIDE as i32) as usize, t * t * (3.0 - 2.0 * t))
+        };
+        let ((ix, tx), (iy, ty), (iz, tz)) = (split(p.x), split(p.y), split(p.z));
+        let next = |i: usize| if i + 1 == SIDE { 0 } else { i + 1 };
+        let mix = |a: f32, b: f32, t: f32| a + (b - a) * t;
+        let row = |y: usize, z: usize| {
+            let base = (z * SIDE + y) * SIDE;
+            mix(self.lattice[base + ix], self.lattice[base + next(ix)], tx)
+        };
+        let plane = |z: usize| mix(row(iy, z), row(next(iy), z), ty);
+        mix(plane(iz), plane(next(iz)), tz)
+    }
+
+    /// Three octaves: cloudy.
+    pub fn cloud(&self, p: Vec3) -> f32 {
+        self.at(p) * 0.57 + self.at(p * 2.03) * 0.29 + self.at(p * 4.1) * 0.14
+    }
+}
+
+/// Side of a [`Grain`] tile; a power of two, so that wrapping is a mask.
+pub const TILE: usize = 1024;
+
+/// A tile of band-passed noise with deviation 1: what ramp filtering and a soft kernel leave of white noise.
+#[derive(Debug, Clone)]
+pub struct Grain {
+    tile: Vec<f32>,
+}
+
+impl Grain {
+    /// `fine` and `coarse` are box radii in pixels: the band kept lies between them.
+    pub fn new(rng: &mut Rng, fine: usize, coarse: usize) -> Self {
+        let white: Vec<f32> = (0..TILE * TILE).map(|_| rng.range(-1.0, 1.0)).collect();
+        let soft = blurred(&white, fine);
+        let softer = blurred(&white, coarse);
+        let mut tile: Vec<f32> = soft.iter().zip(&softer).map(|(a, b)| a - b).collect();
+        let power = tile.iter().map(|t| t * t).sum::<f32>() / tile.len() as f32;
+        let scale = 1.0 / power.sqrt().max(1e-9);
+        tile.iter_mut().for_each(|t| *t *= scale);
+        Self { tile }
+    }
+
+    /// A row of the tile shifted by `(dx, dy)`, as an endless sequence.
+    pub fn row(&self, y: usize, dx: usize, dy: usize) -> impl Iterator<Item = f32> + '_ {
+        let base = ((y + dy) & (TILE - 1)) * TILE;
+        (0..).map(move |x: usize| self.tile[base + ((x + dx) & (TILE - 1))])
+    }
+}
+
+/// Box blur, twice in each direction, on a wrapping tile.
+fn blurred(tile: &[f32], radius: usize) -> Vec<f32> {
+    let mut current = tile.to_vec();
+    if radius == 0 {
+        return current;
+    }
+    let mut next = vec![0.0; current.len()];
+    for (stride, across) in [(1, TILE), (TILE, 1), (1, TILE), (TILE, 1)] {
+        for line in 0..TILE {
+            let base = line * across;
+            let at = |i: usize| base + (i & (TILE - 1)) * stride;
+            let mut sum: f32 = (0..=2 * radius).map(|i| current[at(i + TILE - radius)]).sum();
+            for i in 0..TILE {
+                next[at(i)] = sum / (2 * radius + 1) as f32;
+                sum += current[at(i + radius + 1)] - current[at(i + TILE - radius)];
+            }
+        }
+        std::mem::swap(&mut current, &mut next);
+    }
+    current
+}
