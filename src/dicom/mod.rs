@@ -1,1 +1,25 @@
+//! DICOM instances without their pixels: a bounded header walker, text in whatever character set, names, times, UIDs.
+//!
+//! Owns the reading of untrusted headers: every length, count and depth has a cap of ours ([`Limits`]), and any bytes end
+//! in a [`Header`] or a [`WalkError`]. Pure: it does no I/O but reading what it is given, and never decodes a pixel.
 
+mod charset;
+mod dataset;
+mod header;
+mod name;
+mod stream;
+pub mod time;
+pub mod uid;
+mod vr;
+mod walker;
+
+pub use charset::Charset;
+pub use dataset::{Dataset, Element, Value};
+pub use dicom_core::{Tag, VR};
+pub use dicom_dictionary_std::{tags, uids};
+pub use header::{Encapsulated, Encoding, Fragment, Header, Limits, PixelData, WalkError};
+pub use name::PersonName;
+pub use walker::{walk, walk_bytes};
+
+#[cfg(test)]
+mod tests;
