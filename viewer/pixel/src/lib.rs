@@ -7,6 +7,7 @@
 //! Never guesses what a device did not say: a scale without a source stays in pixels ([`scale`]), an image without a
 //! window gets one that is marked as automatic ([`window`]).
 
+pub mod codestream;
 pub mod colour;
 pub mod gpu;
 pub mod grey;
