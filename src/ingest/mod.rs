@@ -1,1 +1,8 @@
+//! From a device's bytes to rows: the spool, and what reads it.
 
+pub mod spool;
+
+/// Names this program in file meta and associations (PS3.7 D.3.3.2). A UUID-derived UID (PS3.5 B.2) made once.
+pub const IMPLEMENTATION_CLASS_UID: &str = "2.25.187264912230945119804652870175399420";
+/// At most 16 characters.
+pub const IMPLEMENTATION_VERSION: &str = concat!("YUNYING_", env!("CARGO_PKG_VERSION"));
