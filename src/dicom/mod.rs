@@ -6,7 +6,10 @@
 mod charset;
 mod dataset;
 mod header;
+mod image;
+mod json;
 mod name;
+mod palette;
 mod stream;
 pub mod time;
 pub mod uid;
@@ -18,6 +21,8 @@ pub use dataset::{Dataset, Element, Value};
 pub use dicom_core::{Tag, VR};
 pub use dicom_dictionary_std::{tags, uids};
 pub use header::{Encapsulated, Encoding, Fragment, Header, Limits, PixelData, WalkError};
+pub use image::{delivered_as_jpeg, frame_count, image_attrs};
+pub use json::to_json;
 pub use name::PersonName;
 pub use walker::{walk, walk_bytes};
 

@@ -187,10 +187,14 @@ fn no_bytes_make_the_walker_panic_or_hoard() {
             let Ok(header) = walk_bytes(&bytes, &limits) else { continue };
             let kept: usize = held(&header.dataset);
             assert!(kept <= limits.total + 64 * 1024, "{name} seed {seed:#x} keeps {kept} bytes");
-            for element in header.dataset.elements() {
-                header.dataset.texts(element.tag);
-                header.dataset.floats(element.tag);
-                header.dataset.uid(element.tag);
+            let json = to_json(&header, "/i");
+            assert!(json.len() < 16 * limits.total, "{name} seed {seed:#x} gives {} bytes of JSON", json.len());
+            assert!(serde_json::from_str::<serde::de::IgnoredAny>(&json).is_ok(), "{name} seed {seed:#x}: {json}");
+            if let Some(attrs) = image_attrs(&header) {
+                assert!(
+                    attrs.rows > 0 && attrs.columns > 0 && attrs.bits_stored <= attrs.bits_allocated,
+                    "{name} {seed:#x}"
+                );
             }
         }
     }
@@ -205,4 +209,62 @@ fn held(set: &Dataset) -> usize {
             Value::Elsewhere { .. } => size_of::<Element>(),
         })
         .sum()
+}
+
+fn open(path: &str) -> Option<Header> {
+    let root = shared()?;
+    Some(walk(std::fs::File::open(root.join(path)).unwrap(), &Limits::default()).unwrap())
+}
+
+#[test]
+fn json_holds_names_numbers_sequences_and_addresses() {
+    let Some(header) = open("derived/charset/gb18030_three_component.dcm") else { return };
+    let json: serde_json::Value = serde_json::from_str(&to_json(&header, "/dicomweb/x")).unwrap();
+    assert_eq!(json["00080005"]["Value"][0], "ISO_IR 192");
+    assert_eq!(json["00100010"]["vr"], "PN");
+    assert_eq!(json["00100010"]["Value"][0]["Ideographic"], "王^小东");
+    assert_eq!(json["00280010"], serde_json::json!({"vr": "US", "Value": [128]}));
+    assert_eq!(json["00280030"], serde_json::json!({"vr": "DS", "Value": [0.661468, 0.661468]}));
+    assert_eq!(json["7FE00010"], serde_json::json!({"vr": "OW", "BulkDataURI": "/dicomweb/x/bulkdata/7FE00010"}));
+    let Some(header) = open("cornerstone3D/no-pixel-spacing.dcm") else { return };
+    let json: serde_json::Value = serde_json::from_str(&to_json(&header, "/i")).unwrap();
+    assert_eq!(json["00186011"]["Value"][0]["0018601A"]["Value"][0], 60);
+}
+
+#[test]
+fn an_ultrasound_image_knows_its_regions_palette_and_rate() {
+    let Some(header) = open("pydicom-data/OBXXXX1A_rle_2frame.dcm") else { return };
+    let attrs = image_attrs(&header).unwrap();
+    assert_eq!((attrs.rows, attrs.columns, attrs.frames), (600, 800, 2));
+    assert_eq!(attrs.photometric, wire::Photometric::Palette);
+    let palette = attrs.palette.unwrap();
+    assert_eq!((palette.first, palette.red.len(), palette.green.len()), (0, 256, 256));
+    let region = &attrs.regions[0];
+    assert_eq!((region.x0, region.y0, region.x1, region.y1, region.unit_x), (120, 60, 800, 518, 3));
+    assert!((region.delta_x - 0.026_228_787_661_969_98).abs() < 1e-15);
+    let Some(header) = open("nema-wg16/dicom-ts-issues/US-PAL-8-10x-echo.dcm") else { return };
+    assert_eq!(image_attrs(&header).unwrap().frame_times_ms, [76.0]);
+}
+
+#[test]
+fn functional_groups_are_read_shared_and_first_frame() {
+    let Some(header) = open("pydicom-data/eCT_Supplemental.dcm") else { return };
+    let attrs = image_attrs(&header).unwrap();
+    assert_eq!((attrs.frames, attrs.rescale_intercept, attrs.rescale_slope), (2, -1024.0, 1.0));
+    assert_eq!(attrs.pixel_spacing, Some((0.388_672, 0.388_672)));
+    assert_eq!(attrs.position, Some([99.5, -301.5, -159.0]));
+    assert_eq!(attrs.orientation, Some([-1.0, 0.0, 0.0, 0.0, 1.0, 0.0]));
+    assert_eq!((attrs.windows[0].center, attrs.windows[0].width), (49.0, 102.0));
+    assert!(attrs.frame_times_ms.is_empty());
+}
+
+#[test]
+fn segmented_palettes_and_modality_luts_are_expanded() {
+    let Some(header) = open("pydicom-data/mlut_18.dcm") else { return };
+    let lut = image_attrs(&header).unwrap().modality_lut.unwrap();
+    assert_eq!((lut.first, lut.bits, lut.data.len()), (-2048, 16, 4096));
+    let Some(header) = open("pydicom/palettes/spring.dcm") else { return };
+    let palette = palette::palette(&header.dataset, false).unwrap();
+    assert_eq!((palette.red.len(), palette.green.len(), palette.blue.len()), (256, 256, 256));
+    assert_eq!((palette.red[255], palette.green[0], palette.green[255], palette.blue[255]), (65535, 0, 65535, 0));
 }
