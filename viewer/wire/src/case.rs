@@ -137,6 +137,8 @@ message! {
         pub report: Option<ReportBody>,
         pub history: Vec<HistoryLine>,
         pub decisions: Vec<Decision>,
+        /// Signatures this case's report needs if the caller writes it (or its writer did): 1 or 2.
+        pub signatures_needed: u8,
     }
 
     /// One event of a case as people read it.

@@ -1,0 +1,133 @@
+//! One function a route. Answers that carry the server's time set the clock on the way.
+
+use js_sys::encode_uri_component;
+use wire::{
+    Board, CaseChange, CaseDetail, CaseList, Desk, DraftSave, DraftSaved, DutyChange, Lease, LeaseToken, Me,
+    QuarantineRow, ReturnRequest, SignIn, SignRequest, Status, StudyImages, Template,
+};
+
+use super::client::{change, get, tell};
+use super::{Fault, set_csrf};
+use crate::{clock, live};
+
+type Answer<T> = Result<T, Fault>;
+
+fn arrived(me: Me) -> Me {
+    clock::heard(me.now_us);
+    set_csrf(&me.csrf);
+    me
+}
+
+pub async fn session() -> Answer<Me> {
+    get("/api/v1/session").await.map(arrived)
+}
+
+pub async fn sign_in(login: &str, password: &str) -> Answer<Me> {
+    let body = SignIn { login: login.to_owned(), password: password.to_owned() };
+    change("POST", "/api/v1/session", &body).await.map(arrived)
+}
+
+pub async fn sign_out() -> Answer<()> {
+    tell("DELETE", "/api/v1/session", &()).await
+}
+
+pub async fn status() -> Answer<Status> {
+    let status: Status = get("/api/v1/status").await?;
+    clock::heard(status.now_us);
+    Ok(status)
+}
+
+pub async fn duty(on: bool, account: Option<i64>) -> Answer<()> {
+    tell("POST", "/api/v1/duty", &DutyChange { on, account }).await
+}
+
+pub async fn cases(tab: &str, query: &str, before: Option<&str>) -> Answer<CaseList> {
+    let mut path = format!("/api/v1/cases?tab={tab}");
+    if !query.is_empty() {
+        path.push_str("&q=");
+        path.push_str(&String::from(encode_uri_component(query)));
+    }
+    if let Some(before) = before {
+        path.push_str("&before=");
+        path.push_str(&String::from(encode_uri_component(before)));
+    }
+    let list: CaseList = get(&path).await?;
+    clock::heard(list.now_us);
+    live::reflects(list.seq);
+    Ok(list)
+}
+
+pub async fn case(case: i64) -> Answer<CaseDetail> {
+    get(&format!("/api/v1/cases/{case}")).await
+}
+
+pub async fn change_case(case: i64, what: &CaseChange) -> Answer<()> {
+    tell("PATCH", &format!("/api/v1/cases/{case}"), what).await
+}
+
+/// The signed report was seen.
+pub async fn mark_read(case: i64) -> Answer<()> {
+    tell("POST", &format!("/api/v1/cases/{case}/read"), &serde_json::json!({})).await
+}
+
+pub async fn images(study: i64) -> Answer<StudyImages> {
+    get(&format!("/api/v1/studies/{study}/images")).await
+}
+
+pub async fn desk() -> Answer<Desk> {
+    let desk: Desk = get("/api/v1/desk").await?;
+    clock::heard(desk.now_us);
+    live::reflects(desk.seq);
+    Ok(desk)
+}
+
+/// The lease as it stands after opening, where the server says it again.
+pub async fn open_case(case: i64, lease: &str) -> Answer<Option<Lease>> {
+    let body = LeaseToken { lease: lease.to_owned() };
+    let answer: serde_json::Value = change("POST", &format!("/api/v1/cases/{case}/open"), &body).await?;
+    Ok(serde_json::from_value(answer).ok())
+}
+
+pub async fn heartbeat(case: i64, lease: &str) -> Answer<()> {
+    tell("POST", &format!("/api/v1/cases/{case}/heartbeat"), &LeaseToken { lease: lease.to_owned() }).await
+}
+
+pub async fn release(case: i64, lease: &str) -> Answer<()> {
+    tell("POST", &format!("/api/v1/cases/{case}/release"), &LeaseToken { lease: lease.to_owned() }).await
+}
+
+pub async fn save_draft(case: i64, draft: &DraftSave) -> Answer<DraftSaved> {
+    change("PUT", &format!("/api/v1/cases/{case}/draft"), draft).await
+}
+
+pub async fn submit(case: i64, request: &SignRequest) -> Answer<()> {
+    tell("POST", &format!("/api/v1/cases/{case}/submit"), request).await
+}
+
+pub async fn sign(case: i64, request: &SignRequest) -> Answer<()> {
+    tell("POST", &format!("/api/v1/cases/{case}/sign"), request).await
+}
+
+pub async fn send_back(case: i64, request: &ReturnRequest) -> Answer<()> {
+    tell("POST", &format!("/api/v1/cases/{case}/return"), request).await
+}
+
+pub async fn templates(modality: &str) -> Answer<Vec<Template>> {
+    get(&format!("/api/v1/templates?modality={}", String::from(encode_uri_component(modality)))).await
+}
+
+pub async fn board() -> Answer<Board> {
+    let board: Board = get("/api/v1/board").await?;
+    clock::heard(board.now_us);
+    live::reflects(board.seq);
+    Ok(board)
+}
+
+pub async fn quarantine() -> Answer<Vec<QuarantineRow>> {
+    get("/api/v1/quarantine").await
+}
+
+/// Where a signed report's PDF is.
+pub fn pdf_path(report: i64) -> String {
+    format!("/api/v1/reports/{report}/pdf")
+}

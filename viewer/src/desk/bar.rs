@@ -1,0 +1,53 @@
+//! The bar at the foot of the desk: one new report at a time, two actions, today's figures. It never moves the list.
+
+use leptos::prelude::*;
+
+use super::report::Opened;
+use super::row::exam;
+use super::store::Store;
+use crate::clock;
+use crate::i18n::{fill, say, t};
+use crate::ui::icon;
+
+#[component]
+pub fn EventBar() -> impl IntoView {
+    let store = expect_context::<Store>();
+    let opened = expect_context::<RwSignal<Option<Opened>>>();
+    let ticks = clock::ticks();
+    let newest = move || store.fresh.with(|fresh| (fresh.last().cloned(), fresh.len()));
+    let event = move || {
+        let (row, count) = newest();
+        let Some(row) = row else {
+            return view! { <span class="faint">{t(say::BAR_QUIET)}</span> }.into_any();
+        };
+        let when = clock::ago(ticks.quarter.get(), row.steps.signed_us.unwrap_or_else(clock::now_us));
+        let (read, print) = (Opened::of(&row, false), Opened::of(&row, true));
+        view! {
+            <span class="done">{icon("sign")}</span>
+            <b>{t(say::NEW_REPORT)}</b>
+            <span class="clip" data-testid="new-report">{fill(say::NEW_REPORT_OF, &[&row.patient.name, &exam(&row), &when])}</span>
+            <button class="button" data-testid="bar-read" on:click=move |_| opened.set(read.clone())>{t(say::NEXT_READ)}" "<kbd>"F4"</kbd></button>
+            <button class="button" data-testid="bar-print" on:click=move |_| opened.set(print.clone())>{icon("print")}{t(say::NEXT_PRINT)}" "<kbd>"Ctrl+P"</kbd></button>
+            <span class="faint note">{if count > 1 { fill(say::BAR_MORE, &[&(count - 1).to_string()]) } else { t(say::BAR_FIXED).to_owned() }}</span>
+        }
+        .into_any()
+    };
+    let figures = move || {
+        store.counts.with(|counts| {
+            let median = counts.median_minutes.map(|minutes| view! {
+                <span>{t(say::BAR_MEDIAN)}" "<b>{format!("{minutes:.0} {}", t(say::MINUTES))}</b></span>
+            });
+            let in_time = (counts.signed > 0).then(|| view! {
+                <span>{t(say::BAR_IN_TIME)}" "<b>{format!("{}/{}", counts.in_time, counts.signed)}</b></span>
+            });
+            view! { <span class="figures quiet">{median}{in_time}</span> }
+        })
+    };
+    view! {
+        <footer class="event-bar" role="status" aria-live="polite" data-testid="event-bar">
+            {event}
+            <span class="grow"></span>
+            {figures}
+        </footer>
+    }
+}

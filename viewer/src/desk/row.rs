@@ -1,0 +1,114 @@
+//! One case in the table.
+
+use leptos::prelude::*;
+use wire::{CaseRow, CaseState};
+
+use super::report::Opened;
+use super::store::{Slot, Store};
+use crate::clock;
+use crate::i18n::{self, fill, say, t};
+use crate::ui::{icon, journey, time_left, urgency_chip};
+use crate::web;
+
+/// "男 45 岁".
+pub fn sex_age(row: &CaseRow) -> String {
+    format!("{} {}", t(i18n::sex(row.patient.sex)), row.patient.age)
+}
+
+/// What was examined, in words; the modality where the device said nothing.
+pub fn exam(row: &CaseRow) -> String {
+    if row.exam.is_empty() { format!("{} {}", row.modality, row.body_part).trim().to_owned() } else { row.exam.clone() }
+}
+
+#[component]
+pub fn CaseLine(line: Slot, of_center: bool) -> impl IntoView {
+    let store = expect_context::<Store>();
+    let opened = expect_context::<RwSignal<Option<Opened>>>();
+    let case = line.case;
+    let row = line.row;
+    let ticks = clock::ticks();
+    let select = move || store.selected.set(Some(case));
+    let on_key = move |event: web_sys::KeyboardEvent| {
+        if web::pressed(&event, "Enter") && web::active().is_some_and(|here| here.has_attribute("data-case")) {
+            event.prevent_default();
+            select();
+        }
+    };
+    let state = row.clone();
+    view! {
+        <div class="case-row" role="row" tabindex="0" data-case=case.to_string() data-testid="case-row"
+            data-state=move || state.with(|row| row.state.word())
+            class:selected=move || store.selected.get() == Some(case)
+            aria-selected=move || (store.selected.get() == Some(case)).to_string()
+            on:click=move |_| select() on:keydown=on_key>
+            {move || cells(&row.get(), ticks.quarter.get(), of_center, opened)}
+        </div>
+    }
+}
+
+fn cells(row: &CaseRow, now: i64, of_center: bool, opened: RwSignal<Option<Opened>>) -> impl IntoView + use<> {
+    view! {
+        <span class="c-urgency" role="cell">{urgency_chip(row.urgency)}</span>
+        <span class="c-patient" role="cell">
+            <b class="clip">{row.patient.name.clone()}</b>
+            <span class="label clip">{sex_age(row)}<i class="dot"></i>{number(row)}</span>
+        </span>
+        <span class="c-exam" role="cell">
+            <span class="clip exam">
+                {exam(row)}
+                {(row.quarantined > 0).then(|| view! { <span class="amber" title=fill(say::QUARANTINED_N, &[&row.quarantined.to_string()])>" "{icon("warn")}</span> })}
+            </span>
+            <span class="label clip" title=clock::exact(row.exam_us)>{made(row, of_center)}</span>
+        </span>
+        <span class="c-journey" role="cell">{journey(row, now)}</span>
+        {doctor(row)}
+        <span class="c-next" role="cell">{next(row, now, opened)}</span>
+    }
+}
+
+fn number(row: &CaseRow) -> String {
+    if row.accession.is_empty() { row.patient.pid.clone() } else { row.accession.clone() }
+}
+
+fn made(row: &CaseRow, of_center: bool) -> String {
+    let when = clock::day_time(row.exam_us);
+    let count = match (row.state, row.series) {
+        (CaseState::Arriving, _) => t(say::UPLOADING).to_owned(),
+        (_, 0 | 1) => fill(say::IMAGES_COUNT, &[&row.instances.to_string()]),
+        (_, series) => fill(say::SERIES_COUNT, &[&series.to_string(), &row.instances.to_string()]),
+    };
+    if of_center { format!("{} ・ {when} ・ {count}", row.site.name) } else { format!("{when} ・ {count}") }
+}
+
+fn doctor(row: &CaseRow) -> impl IntoView + use<> {
+    let (name, below) = match (&row.assignee, row.state) {
+        (Some(who), _) => (who.name.clone(), who.title.clone()),
+        (None, CaseState::Arriving) => ("—".to_owned(), String::new()),
+        (None, _) => (t(say::UNASSIGNED).to_owned(), String::new()),
+    };
+    view! {
+        <span class="c-doctor" role="cell">
+            <span class="clip">{name}</span>
+            <span class="label clip">{below}</span>
+        </span>
+    }
+}
+
+/// The time left, or the single thing to do; never both.
+fn next(row: &CaseRow, now: i64, opened: RwSignal<Option<Opened>>) -> AnyView {
+    match (row.state, row.due_us) {
+        (CaseState::Signed, _) if row.steps.read_us.is_some() => {
+            view! { <span class="quiet">{icon("check")}" "{t(say::READ_DONE)}</span> }.into_any()
+        }
+        (CaseState::Signed, _) => {
+            let target = Opened::of(row, false);
+            let open = move |event: web_sys::MouseEvent| {
+                event.stop_propagation();
+                opened.set(target.clone());
+            };
+            view! { <button class="button outline" data-testid="row-report" on:click=open>{icon("doc")}{t(say::NEXT_READ)}</button> }.into_any()
+        }
+        (CaseState::Arriving, _) | (_, None) => view! { <span class="faint">"—"</span> }.into_any(),
+        (_, Some(due)) => time_left(now, row.steps.complete_us.or(row.steps.arriving_us), due).into_any(),
+    }
+}

@@ -1,0 +1,296 @@
+//! The rows on the desk: loaded by page, patched in place as events arrive, never moved by them.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::time::Duration;
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wire::{CaseCounts, CaseList, CaseRow, CaseState};
+
+use crate::api::{self, Fault};
+use crate::app::App;
+use crate::i18n::{Text, say};
+use crate::live::{self, Beat};
+use crate::web;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tab {
+    Today,
+    Open,
+    Waiting,
+    Signed,
+}
+
+impl Tab {
+    pub const ALL: [Tab; 4] = [Tab::Today, Tab::Open, Tab::Waiting, Tab::Signed];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Tab::Today => "today",
+            Tab::Open => "open",
+            Tab::Waiting => "waiting",
+            Tab::Signed => "signed",
+        }
+    }
+
+    pub fn name(self) -> Text {
+        match self {
+            Tab::Today => say::TAB_TODAY,
+            Tab::Open => say::TAB_OPEN,
+            Tab::Waiting => say::TAB_WAITING,
+            Tab::Signed => say::TAB_SIGNED,
+        }
+    }
+
+    pub fn count(self, counts: &CaseCounts) -> u32 {
+        match self {
+            Tab::Today => counts.today,
+            Tab::Open => counts.in_progress,
+            Tab::Waiting => counts.waiting_for_me,
+            Tab::Signed => counts.signed,
+        }
+    }
+}
+
+/// One row that keeps its place while what it says changes.
+#[derive(Clone)]
+pub struct Slot {
+    pub case: i64,
+    pub row: ArcRwSignal<CaseRow>,
+}
+
+impl Slot {
+    fn new(row: CaseRow) -> Self {
+        Self { case: row.case, row: ArcRwSignal::new(row) }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub enum Load {
+    Loading,
+    Ready,
+    Failed(Fault),
+}
+
+#[derive(Clone, Copy)]
+pub struct Store {
+    app: App,
+    pub tab: RwSignal<Tab>,
+    pub query: RwSignal<String>,
+    pub slots: RwSignal<Vec<Slot>>,
+    pub load: RwSignal<Load>,
+    pub counts: RwSignal<CaseCounts>,
+    /// Rows that arrived while the pointer was over the list.
+    pub held: RwSignal<Vec<CaseRow>>,
+    pub selected: RwSignal<Option<i64>>,
+    /// Signed while this page was open and not looked at yet; the newest last.
+    pub fresh: RwSignal<Vec<CaseRow>>,
+    /// Rises whenever the selected case may have changed.
+    pub touched: RwSignal<u32>,
+    next: RwSignal<Option<String>>,
+    fetching: RwSignal<bool>,
+    /// Answers of an older tab or search are dropped.
+    asked: RwSignal<u32>,
+}
+
+impl Store {
+    pub fn start(app: App) -> Self {
+        let store = Self {
+            app,
+            tab: RwSignal::new(Tab::Today),
+            query: RwSignal::new(String::new()),
+            slots: RwSignal::new(Vec::new()),
+            load: RwSignal::new(Load::Loading),
+            counts: RwSignal::new(CaseCounts::default()),
+            held: RwSignal::new(Vec::new()),
+            selected: RwSignal::new(None),
+            fresh: RwSignal::new(Vec::new()),
+            touched: RwSignal::new(0),
+            next: RwSignal::new(None),
+            fetching: RwSignal::new(false),
+            asked: RwSignal::new(0),
+        };
+        Effect::new(move |_| {
+            store.tab.track();
+            store.query.track();
+            store.reload();
+        });
+        store.follow();
+        store
+    }
+
+    fn follow(self) {
+        let dirty = Rc::new(RefCell::new(BTreeSet::<i64>::new()));
+        let refresh = {
+            let dirty = dirty.clone();
+            live::gathered(Duration::from_millis(350), move || {
+                let cases = std::mem::take(&mut *dirty.borrow_mut());
+                spawn_local(self.refresh(cases));
+            })
+        };
+        live::listen(move |beat| {
+            if let Beat::Event(event) = beat {
+                let Some(case) = event.case else { return };
+                dirty.borrow_mut().insert(case);
+            }
+            refresh();
+        });
+    }
+
+    pub fn reload(self) {
+        let asked = self.asked.get_untracked() + 1;
+        self.asked.set(asked);
+        self.load.set(Load::Loading);
+        self.held.set(Vec::new());
+        let (tab, query) = (self.tab.get_untracked(), self.query.get_untracked());
+        spawn_local(async move {
+            let answer = api::cases(tab.word(), &query, None).await;
+            if self.asked.try_get_untracked() != Some(asked) {
+                return;
+            }
+            match answer {
+                Ok(list) => {
+                    self.counts.set(list.counts);
+                    self.next.set(list.next);
+                    self.slots.set(list.cases.into_iter().map(Slot::new).collect());
+                    self.load.set(Load::Ready);
+                }
+                Err(fault) => {
+                    self.app.notes(&fault);
+                    self.load.set(Load::Failed(fault));
+                }
+            }
+        });
+    }
+
+    /// The page after the last row, where there is one.
+    pub fn more(self) {
+        let Some(before) = self.next.get_untracked() else { return };
+        if self.fetching.get_untracked() {
+            return;
+        }
+        self.fetching.set(true);
+        let (tab, query, asked) = (self.tab.get_untracked(), self.query.get_untracked(), self.asked.get_untracked());
+        spawn_local(async move {
+            let answer = api::cases(tab.word(), &query, Some(&before)).await;
+            self.fetching.set(false);
+            if self.asked.try_get_untracked() != Some(asked) {
+                return;
+            }
+            // A failed page is asked for again by the next scroll.
+            if let Ok(list) = answer {
+                self.next.set(list.next);
+                self.append(list.cases);
+            }
+        });
+    }
+
+    pub fn complete(self) -> bool {
+        self.next.with(Option::is_none)
+    }
+
+    fn append(self, rows: Vec<CaseRow>) {
+        self.slots.update(|slots| {
+            let known: BTreeSet<i64> = slots.iter().map(|slot| slot.case).collect();
+            slots.extend(rows.into_iter().filter(|row| !known.contains(&row.case)).map(Slot::new));
+        });
+    }
+
+    /// Brings the rows up to date after events about `dirty`, each in its place.
+    async fn refresh(self, dirty: BTreeSet<i64>) {
+        let Some((tab, query, asked)) = self.asking() else { return };
+        let answer = api::cases(tab.word(), &query, None).await;
+        if self.asked.try_get_untracked() != Some(asked) {
+            return;
+        }
+        match answer {
+            Ok(list) => {
+                let shown: BTreeSet<i64> = list.cases.iter().map(|row| row.case).collect();
+                self.take(list);
+                for case in dirty.difference(&shown) {
+                    if let Ok(detail) = api::case(*case).await {
+                        self.patch(detail.row);
+                    }
+                }
+            }
+            Err(fault) => self.app.notes(&fault),
+        }
+        self.touched.update(|touched| *touched += 1);
+    }
+
+    fn asking(self) -> Option<(Tab, String, u32)> {
+        Some((self.tab.try_get_untracked()?, self.query.try_get_untracked()?, self.asked.try_get_untracked()?))
+    }
+
+    fn take(self, list: CaseList) {
+        self.counts.set(list.counts);
+        if !matches!(self.load.get_untracked(), Load::Ready) {
+            self.next.set(list.next);
+            self.slots.set(list.cases.into_iter().map(Slot::new).collect());
+            self.load.set(Load::Ready);
+            return;
+        }
+        let new: Vec<CaseRow> = list.cases.into_iter().filter_map(|row| self.patch(row)).collect();
+        if new.is_empty() {
+            return;
+        }
+        let empty = self.slots.with_untracked(Vec::is_empty);
+        if !empty && web::hovered("[data-rows]") {
+            self.held.set(new);
+        } else {
+            self.insert(new);
+        }
+    }
+
+    /// Shows what was held back.
+    pub fn show_held(self) {
+        let held = self.held.get_untracked();
+        self.held.set(Vec::new());
+        self.insert(held);
+    }
+
+    fn insert(self, rows: Vec<CaseRow>) {
+        self.held.set(Vec::new());
+        self.slots.update(|slots| {
+            let known: BTreeSet<i64> = slots.iter().map(|slot| slot.case).collect();
+            let new = rows.into_iter().filter(|row| !known.contains(&row.case)).map(Slot::new);
+            slots.splice(0..0, new.collect::<Vec<_>>());
+        });
+    }
+
+    /// Puts a newer row in its place; gives it back where the list has none.
+    pub fn patch(self, row: CaseRow) -> Option<CaseRow> {
+        let slot = self.slots.try_with_untracked(|slots| slots.iter().find(|slot| slot.case == row.case).map(|slot| slot.row.clone()))?;
+        let Some(slot) = slot else { return Some(row) };
+        let before = slot.with_untracked(|old| (old.state, *old == row));
+        if before.1 {
+            return None;
+        }
+        if row.state == CaseState::Signed && before.0 != CaseState::Signed {
+            self.fresh.update(|fresh| fresh.push(row.clone()));
+        }
+        slot.set(row);
+        None
+    }
+
+    pub fn row(self, case: i64) -> Option<CaseRow> {
+        self.slots.with_untracked(|slots| slots.iter().find(|slot| slot.case == case).map(|slot| slot.row.get_untracked()))
+    }
+
+    /// The report Ctrl+P means: of the selected case, else the newest in the bar.
+    pub fn printable(self) -> Option<CaseRow> {
+        let signed = |row: &CaseRow| row.state == CaseState::Signed;
+        let selected = self.selected.get_untracked().and_then(|case| self.row(case)).filter(signed);
+        selected.or_else(|| self.fresh.with_untracked(|fresh| fresh.last().cloned()))
+    }
+
+    pub fn looked_at(self, case: i64) {
+        self.fresh.update(|fresh| fresh.retain(|row| row.case != case));
+    }
+
+    pub fn app(self) -> App {
+        self.app
+    }
+}

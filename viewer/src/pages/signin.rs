@@ -1,0 +1,225 @@
+//! Sign-in: the picture on one side, name and password on the other, help on the page.
+
+use std::time::Duration;
+
+use leptos::html::Canvas;
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wasm_bindgen::{Clamped, JsCast};
+use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, HtmlInputElement, ImageData, KeyboardEvent, SubmitEvent};
+use wire::Status;
+
+use super::sinogram::sinogram;
+use crate::api::{self, Fault};
+use crate::app::App;
+use crate::i18n::{self, Lang, fill, say, t};
+use crate::ui::icon;
+use crate::web;
+
+/// The last login used on this machine; never a password.
+const KNOWN: &str = "yunying.login";
+/// Seconds the form rests when the server says too many tries.
+const REST: i32 = 60;
+
+#[component]
+pub fn SignInPage() -> impl IntoView {
+    let status = RwSignal::new(None::<Result<Status, Fault>>);
+    spawn_local(async move { status.set(Some(api::status().await)) });
+    view! {
+        <main class="signin" data-testid="signin">
+            <Picture status=status/>
+            <section class="signin-side">
+                <Form status=status/>
+                <StatusLine status=status/>
+            </section>
+        </main>
+    }
+}
+
+type Answered = RwSignal<Option<Result<Status, Fault>>>;
+
+fn center(status: Answered) -> String {
+    status.with(|status| match status {
+        Some(Ok(status)) => status.center.clone(),
+        _ => String::new(),
+    })
+}
+
+#[component]
+fn Picture(status: Answered) -> impl IntoView {
+    let canvas = NodeRef::<Canvas>::new();
+    Effect::new(move |_| {
+        if let Some(canvas) = canvas.get() {
+            paint(&canvas);
+        }
+    });
+    view! {
+        <section class="signin-picture">
+            <canvas node_ref=canvas width="320" height="384" aria-hidden="true"></canvas>
+            <header>
+                {icon("logo")}
+                <div><p class="brand">{t(say::APP)}</p><p class="center">{move || center(status)}</p></div>
+            </header>
+            <p class="caption">{t(say::SINOGRAM_1)}<br/>{t(say::SINOGRAM_2)}</p>
+        </section>
+    }
+}
+
+/// Nothing is drawn where the browser has no canvas; the page works without.
+fn paint(canvas: &HtmlCanvasElement) -> Option<()> {
+    let (width, height) = (canvas.width(), canvas.height());
+    let context: CanvasRenderingContext2d = canvas.get_context("2d").ok()??.dyn_into().ok()?;
+    let pixels = sinogram(width as usize, height as usize);
+    let image = ImageData::new_with_u8_clamped_array_and_sh(Clamped(&pixels), width, height).ok()?;
+    context.put_image_data(&image, 0.0, 0.0).ok()
+}
+
+#[component]
+fn Form(status: Answered) -> impl IntoView {
+    let app = expect_context::<App>();
+    let known = web::recall(KNOWN).unwrap_or_default();
+    let login = RwSignal::new(known.clone());
+    let password = RwSignal::new(String::new());
+    let shown = RwSignal::new(false);
+    let caps = RwSignal::new(false);
+    let busy = RwSignal::new(false);
+    let problem = RwSignal::new(None::<String>);
+    let rest = RwSignal::new(0_i32);
+    let ticking = set_interval_with_handle(move || rest.update(|left| *left = (*left - 1).max(0)), Duration::from_secs(1));
+    on_cleanup(move || {
+        if let Ok(ticking) = ticking {
+            ticking.clear();
+        }
+    });
+    set_timeout(move || web::focus_selector(if login.get_untracked().is_empty() { "#login" } else { "#password" }), Duration::ZERO);
+
+    let submit = move |event: SubmitEvent| {
+        event.prevent_default();
+        let (who, secret) = (login.get_untracked().trim().to_owned(), password.get_untracked());
+        if busy.get_untracked() || rest.get_untracked() > 0 {
+            return;
+        }
+        if let Some((missing, field)) = missing(&who, &secret) {
+            problem.set(Some(t(missing).to_owned()));
+            web::focus_selector(field);
+            return;
+        }
+        busy.set(true);
+        problem.set(None);
+        spawn_local(async move {
+            let answer = api::sign_in(&who, &secret).await;
+            busy.set(false);
+            match answer {
+                Ok(me) => {
+                    web::keep(KNOWN, &who);
+                    app.sign_in(me);
+                }
+                Err(fault) => {
+                    if fault.status() == 429 {
+                        rest.set(REST);
+                    }
+                    problem.set(Some(worded(&fault)));
+                    password.set(String::new());
+                    web::focus_selector("#password");
+                }
+            }
+        });
+    };
+    let watch_caps = move |event: KeyboardEvent| caps.set(event.get_modifier_state("CapsLock"));
+    let was_known = move || !known.is_empty() && login.get() == known;
+    let other = if i18n::chosen() == Lang::Zh { Lang::En } else { Lang::Zh };
+
+    view! {
+        <form class="signin-form" on:submit=submit novalidate=true>
+            <h1>{t(say::SIGN_IN)}</h1>
+            <p class="lead">{t(say::SIGN_IN_LEAD)}</p>
+            {move || app.notice.get().map(|text| view! { <p class="problem" role="status">{icon("clock")}{text}</p> })}
+            <label for="login">{t(say::LOGIN)}</label>
+            <div class="box">
+                {icon("user")}
+                <input id="login" name="username" data-testid="login" autocomplete="username" autocapitalize="none" spellcheck="false"
+                    prop:value=move || login.get() on:input=move |event| login.set(value_of(&event))/>
+                <Show when=was_known><span class="small quiet">{t(say::LOGIN_KNOWN)}</span></Show>
+            </div>
+            <label for="password">{t(say::PASSWORD)}</label>
+            <div class="box">
+                {icon("lock")}
+                <input id="password" name="password" data-testid="password" autocomplete="current-password"
+                    type=move || if shown.get() { "text" } else { "password" }
+                    aria-describedby="caps" prop:value=move || password.get() on:input=move |event| password.set(value_of(&event))
+                    on:keydown=watch_caps on:keyup=watch_caps on:blur=move |_| caps.set(false)/>
+                <button type="button" class="linkish quiet" aria-pressed=move || shown.get().to_string() on:click=move |_| shown.update(|shown| *shown = !*shown)>
+                    {move || if shown.get() { icon("eye-off") } else { icon("eye") }}" "{move || t(if shown.get() { say::HIDE } else { say::SHOW })}
+                </button>
+            </div>
+            <p id="caps" class="caps amber" aria-live="polite">
+                {move || caps.get().then(|| view! { {icon("warn")}" "{t(say::CAPS_LOCK)} })}
+            </p>
+            {move || said(rest.get(), problem.get()).map(|text| view! {
+                <p class="problem" role="alert" data-testid="signin-problem">{icon("warn")}<span>{text}</span></p>
+            })}
+            <button class="button primary big" type="submit" data-testid="sign-in" disabled=move || busy.get() || (rest.get() > 0)>
+                {move || t(if busy.get() { say::SIGNING_IN } else { say::SIGN_IN })}" "<kbd>"Enter"</kbd>
+            </button>
+            <p class="foot">
+                <span>{move || help(status)}</span>
+                <button type="button" class="linkish" lang=if other == Lang::En { "en" } else { "zh-CN" } data-testid="language"
+                    on:click=move |_| app.speak(other)>{t(say::LANG_SWITCH)}</button>
+            </p>
+        </form>
+    }
+}
+
+fn value_of(event: &leptos::ev::Event) -> String {
+    event_target::<HtmlInputElement>(event).value()
+}
+
+fn missing(login: &str, password: &str) -> Option<(i18n::Text, &'static str)> {
+    if login.is_empty() {
+        Some((say::NEED_LOGIN, "#login"))
+    } else if password.is_empty() {
+        Some((say::NEED_PASSWORD, "#password"))
+    } else {
+        None
+    }
+}
+
+/// On this page a refusal without its own code means name or password.
+fn worded(fault: &Fault) -> String {
+    if fault.status() == 401 { t(say::P_CREDENTIALS).to_owned() } else { fault.text() }
+}
+
+fn said(rest: i32, problem: Option<String>) -> Option<String> {
+    if rest > 0 { Some(fill(say::WAIT_SECONDS, &[&rest.to_string()])) } else { problem }
+}
+
+fn help(status: Answered) -> String {
+    let phone = status.with(|status| match status {
+        Some(Ok(status)) => status.help_phone.clone(),
+        _ => None,
+    });
+    phone.map_or_else(|| t(say::FORGOT_NO_PHONE).to_owned(), |phone| fill(say::FORGOT, &[&phone]))
+}
+
+#[component]
+fn StatusLine(status: Answered) -> impl IntoView {
+    let line = move || {
+        status.with(|status| match status {
+            None => view! { <span class="faint">{icon("refresh")}" "{t(say::SYSTEM_ASKING)}</span> }.into_any(),
+            Some(Err(_)) => view! { <span class="amber">{icon("warn")}" "{t(say::SYSTEM_DOWN)}</span> }.into_any(),
+            Some(Ok(_)) => {
+                let ms = api::round_trip_ms().unwrap_or_default().to_string();
+                view! { <span><span class="done">{icon("check")}</span>" "{t(say::SYSTEM_FINE)}<i class="dot"></i>{fill(say::LINE_MS, &[&ms])}</span> }.into_any()
+            }
+        })
+    };
+    let version = move || status.with(|status| status.as_ref().and_then(|status| status.as_ref().ok()).map(|status| status.version.clone()));
+    view! {
+        <footer class="signin-status small" data-testid="status">
+            {line}
+            <span>{icon("clock")}" "{t(say::SHARED_PC)}</span>
+            <span class="grow"></span>
+            <span class="faint">{t(say::APP)}" "{version}</span>
+        </footer>
+    }
+}

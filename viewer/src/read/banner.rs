@@ -1,0 +1,102 @@
+//! The bar over the reading room: whose images these are, why they are here, how long is left, what comes next, who reads.
+
+use leptos::prelude::*;
+use wire::CaseRow;
+
+use super::room::{Purpose, Room};
+use crate::clock;
+use crate::i18n::{self, fill, say, t};
+use crate::ui::{LineMark, PersonMenu, icon, time_left, urgency_chip};
+
+#[component]
+pub fn Banner(room: Room) -> impl IntoView {
+    view! {
+        <header class="banner" data-testid="banner">
+            <span class="logo-mark">{icon("logo")}</span>
+            {move || room.active.get().map(|active| {
+                let writing = matches!(active.purpose, Purpose::Write { .. });
+                view! {
+                    <Patient row=active.row.clone()/>
+                    <div class="banner-cell why">
+                        {urgency_chip(active.row.urgency)}
+                        <span class="label clip">{if writing { fill(say::WHY, &[&active.why]) } else { active.why.clone() }}</span>
+                    </div>
+                    <Countdown row=active.row/>
+                }
+            })}
+            <Next room=room/>
+            <span class="grow"></span>
+            <div class="banner-cell"><LineMark/></div>
+            <div class="banner-cell last"><PersonMenu/><DutyButton room=room/></div>
+        </header>
+    }
+}
+
+#[component]
+fn Patient(row: CaseRow) -> impl IntoView {
+    let about = format!("{} {}", t(i18n::sex(row.patient.sex)), row.patient.age);
+    let number = if row.accession.is_empty() { row.patient.pid.clone() } else { row.accession.clone() };
+    view! {
+        <div class="banner-cell">
+            <h1 class="banner-name" data-testid="patient-name">{row.patient.name.clone()}</h1>
+            <span class="quiet">{about}</span>
+        </div>
+        <div class="banner-cell two">
+            <b class="clip" data-testid="exam">{row.exam.clone()}</b>
+            <span class="label clip" title=clock::exact(row.exam_us)>{row.site.name.clone()}<i class="dot"></i>{number}</span>
+        </div>
+    }
+}
+
+#[component]
+fn Countdown(row: CaseRow) -> impl IntoView {
+    let ticks = clock::ticks();
+    let from = row.steps.complete_us.or(row.steps.arriving_us);
+    row.due_us.map(|due| {
+        // Every second only while seconds are shown.
+        let close = Memo::new(move |_| due - ticks.quarter.get() < 150_000_000);
+        let now = move || if close.get() { ticks.second.get() } else { ticks.quarter.get() };
+        let share = move || format!("{:.1}%", clock::left(now(), from, due).share * 100.0);
+        let tone = move || match clock::left(now(), from, due) {
+            left if left.overdue => "bar red",
+            left if left.soon() => "bar amber",
+            _ => "bar",
+        };
+        view! {
+            <div class="banner-cell countdown" data-testid="countdown">
+                {move || time_left(now(), from, due)}
+                <span class="label">{fill(say::DUE_AT, &[&clock::clock_time(due)])}</span>
+                <i class=tone style:width=share></i>
+            </div>
+        }
+    })
+}
+
+#[component]
+fn Next(room: Room) -> impl IntoView {
+    let next = move || room.desk.with(|desk| desk.as_ref().and_then(|desk| desk.next.clone()));
+    let waiting = move || room.desk.with(|desk| desk.as_ref().map_or(0, |desk| desk.waiting));
+    view! {
+        <div class="banner-cell next">
+            {move || next().map(|row| view! {
+                <span class="label">{t(say::NEXT_CASE)}</span>
+                {urgency_chip(row.urgency)}
+                <span class="clip small">{row.exam.clone()}<i class="dot"></i>{row.site.name.clone()}</span>
+            })}
+            <span class="label" data-testid="waiting">{move || fill(say::QUEUED_N, &[&waiting().to_string()])}</span>
+        </div>
+    }
+}
+
+#[component]
+fn DutyButton(room: Room) -> impl IntoView {
+    move || {
+        let on = room.desk.with(|desk| desk.as_ref().map(|desk| desk.on_duty))?;
+        let (mark, word) = if on { ("cup", say::GO_OFF_DUTY) } else { ("play", say::GO_ON_DUTY) };
+        Some(view! {
+            <button class="button bare duty" aria-pressed=on.to_string() data-testid="duty" on:click=move |_| room.set_duty(!on)>
+                {icon(mark)}{t(word)}" "<kbd>"P"</kbd>
+            </button>
+        })
+    }
+}

@@ -1,0 +1,281 @@
+//! The text being written: on the screen, on this machine at every keystroke, on the server a second after.
+
+use std::time::Duration;
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wire::{DraftSave, ReportBody, Template};
+
+use super::keep::{self, Kept, Which};
+use super::room::{Active, Purpose};
+use crate::api::{self, Fault};
+use crate::app::App;
+use crate::clock;
+
+const PAUSE: Duration = Duration::from_millis(900);
+const AGAIN_MS: i32 = 4_000;
+
+/// How safe the text is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Saved {
+    /// Nothing typed yet.
+    Nothing,
+    At(i64),
+    Waiting,
+    Saving,
+    /// The center is unreachable; the text is on this machine.
+    HereOnly,
+    /// The browser refuses to keep a copy and the center is unreachable.
+    Nowhere,
+}
+
+/// Which case the text belongs to.
+#[derive(Clone, PartialEq)]
+struct Seat {
+    case: i64,
+    account: i64,
+    lease: String,
+}
+
+#[derive(Clone, Copy)]
+pub struct Draft {
+    app: App,
+    seat: RwSignal<Option<Seat>>,
+    pub template: RwSignal<String>,
+    pub findings: RwSignal<String>,
+    pub impression: RwSignal<String>,
+    pub saved: RwSignal<Saved>,
+    /// The server's text, when both sides went on from an older one.
+    pub conflict: RwSignal<Option<ReportBody>>,
+    pub lost: RwSignal<bool>,
+    /// Text of an earlier visit was found on this machine.
+    pub restored: RwSignal<bool>,
+    rev: RwSignal<i64>,
+    /// Rises with each change; what was saved is compared with it.
+    turn: RwSignal<u32>,
+    busy: RwSignal<bool>,
+}
+
+impl Draft {
+    pub fn new(app: App) -> Self {
+        Self {
+            app,
+            seat: RwSignal::new(None),
+            template: RwSignal::new(String::new()),
+            findings: RwSignal::new(String::new()),
+            impression: RwSignal::new(String::new()),
+            saved: RwSignal::new(Saved::Nothing),
+            conflict: RwSignal::new(None),
+            lost: RwSignal::new(false),
+            restored: RwSignal::new(false),
+            rev: RwSignal::new(0),
+            turn: RwSignal::new(0),
+            busy: RwSignal::new(false),
+        }
+    }
+
+    /// Takes its place at a case: the server's text, or this machine's where that is later.
+    pub fn seat(self, active: &Active) {
+        let account = self.app.me.with_untracked(|me| me.as_ref().map_or(0, |me| me.account));
+        let case = active.row.case;
+        self.lost.set(false);
+        self.conflict.set(None);
+        self.restored.set(false);
+        self.busy.set(false);
+        self.turn.update(|turn| *turn += 1);
+        self.show(active.report.as_ref());
+        let Purpose::Write { lease } = &active.purpose else {
+            self.seat.set(None);
+            return;
+        };
+        self.seat.set(Some(Seat { case, account, lease: lease.clone() }));
+        let (findings, impression) = (self.findings.get_untracked(), self.impression.get_untracked());
+        match keep::which(keep::read(account, case), self.rev.get_untracked(), &findings, &impression) {
+            Which::Server => {}
+            Which::Here(kept) => {
+                self.adopt(&kept);
+                self.restored.set(true);
+                self.touch();
+            }
+            Which::Both(kept) => {
+                self.adopt(&kept);
+                self.conflict.set(active.report.clone());
+            }
+        }
+    }
+
+    pub fn unseat(self) {
+        self.seat.set(None);
+        self.turn.update(|turn| *turn += 1);
+        self.conflict.set(None);
+        self.lost.set(false);
+        self.restored.set(false);
+        self.show(None);
+    }
+
+    fn show(self, report: Option<&ReportBody>) {
+        let text = |part: fn(&ReportBody) -> &String| report.map(|report| part(report).clone()).unwrap_or_default();
+        self.template.set(text(|report| &report.template));
+        self.findings.set(text(|report| &report.findings));
+        self.impression.set(text(|report| &report.impression));
+        self.rev.set(report.map_or(0, |report| report.rev));
+        self.saved.set(report.map_or(Saved::Nothing, |report| Saved::At(report.saved_us)));
+    }
+
+    fn adopt(self, kept: &Kept) {
+        self.template.set(kept.template.clone());
+        self.findings.set(kept.findings.clone());
+        self.impression.set(kept.impression.clone());
+    }
+
+    fn kept(self) -> Kept {
+        Kept {
+            rev: self.rev.get_untracked(),
+            template: self.template.get_untracked(),
+            findings: self.findings.get_untracked(),
+            impression: self.impression.get_untracked(),
+        }
+    }
+
+    pub fn blank(self) -> bool {
+        self.findings.with(|text| text.trim().is_empty()) && self.impression.with(|text| text.trim().is_empty())
+    }
+
+    pub fn use_template(self, template: &Template) {
+        self.template.set(template.id.clone());
+        self.findings.set(template.findings.clone());
+        self.impression.set(template.impression.clone());
+        self.touch();
+    }
+
+    /// The text changed: keep it here now, send it soon.
+    pub fn touch(self) {
+        let Some(seat) = self.seat.get_untracked() else { return };
+        let kept_here = keep::write(seat.account, seat.case, &self.kept());
+        self.saved.set(if kept_here { Saved::Waiting } else { Saved::Nowhere });
+        let turn = self.turn.get_untracked() + 1;
+        self.turn.set(turn);
+        set_timeout(
+            move || {
+                if self.turn.try_get_untracked() == Some(turn) {
+                    spawn_local(self.save_until_kept());
+                }
+            },
+            PAUSE,
+        );
+    }
+
+    /// Tries until the server has the text or somebody must decide.
+    async fn save_until_kept(self) {
+        while let Some(seat) = self.seat.try_get_untracked().flatten() {
+            match self.save(&seat).await {
+                Err(fault) if fault.passing() => {
+                    self.saved.set(Saved::HereOnly);
+                    api::sleep(AGAIN_MS).await;
+                }
+                _ => return,
+            }
+            if self.seat.try_get_untracked().flatten().as_ref() != Some(&seat) {
+                return;
+            }
+        }
+    }
+
+    async fn save(self, seat: &Seat) -> Result<(), Fault> {
+        if self.busy.get_untracked() || self.conflict.with_untracked(Option::is_some) || self.lost.get_untracked() {
+            return Ok(());
+        }
+        self.busy.set(true);
+        let turn = self.turn.get_untracked();
+        self.saved.set(Saved::Saving);
+        let Kept { rev, template, findings, impression } = self.kept();
+        let body = DraftSave { lease: seat.lease.clone(), rev, template, findings, impression };
+        let answer = api::save_draft(seat.case, &body).await;
+        if self.seat.try_get_untracked().flatten().as_ref() != Some(seat) {
+            return Ok(());
+        }
+        self.busy.set(false);
+        match answer {
+            Ok(saved) => {
+                self.rev.set(saved.rev);
+                self.saved.set(Saved::At(saved.saved_us.max(clock::now_us() - 1_000_000)));
+                keep::write(seat.account, seat.case, &self.kept());
+                if self.turn.get_untracked() != turn {
+                    self.touch();
+                }
+                Ok(())
+            }
+            Err(fault) => self.refused(seat, fault).await,
+        }
+    }
+
+    async fn refused(self, seat: &Seat, fault: Fault) -> Result<(), Fault> {
+        self.app.notes(&fault);
+        self.saved.set(Saved::HereOnly);
+        if fault.lease_lost() {
+            self.lost.set(true);
+        } else if fault.conflict()
+            && let Ok(detail) = api::case(seat.case).await
+            && let Some(theirs) = detail.report
+        {
+            self.meet(theirs);
+        }
+        Err(fault)
+    }
+
+    /// The server's text moved on: the same words need no decision.
+    fn meet(self, theirs: ReportBody) {
+        let mine = self.kept();
+        if theirs.findings == mine.findings && theirs.impression == mine.impression {
+            self.rev.set(theirs.rev);
+            self.saved.set(Saved::At(theirs.saved_us));
+        } else {
+            self.conflict.set(Some(theirs));
+        }
+    }
+
+    /// Ends a conflict; the text not chosen is given back for the clipboard.
+    pub fn choose(self, mine: bool) -> Option<String> {
+        let theirs = self.conflict.get_untracked()?;
+        self.conflict.set(None);
+        let other = if mine { both(&theirs.findings, &theirs.impression) } else { self.whole() };
+        if mine {
+            self.rev.set(theirs.rev);
+        } else {
+            self.show(Some(&theirs));
+        }
+        self.touch();
+        Some(other)
+    }
+
+    /// Findings and impression as one text, to copy.
+    pub fn whole(self) -> String {
+        both(&self.findings.get_untracked(), &self.impression.get_untracked())
+    }
+
+    /// Saves what is on the screen and says which `rev` that is: what will be signed.
+    pub async fn flush(self) -> Result<i64, Fault> {
+        let Some(seat) = self.seat.get_untracked() else { return Ok(self.rev.get_untracked()) };
+        while self.busy.try_get_untracked() == Some(true) {
+            api::sleep(50).await;
+        }
+        self.turn.update(|turn| *turn += 1);
+        self.save(&seat).await?;
+        Ok(self.rev.get_untracked())
+    }
+
+    pub fn rev(self) -> i64 {
+        self.rev.get_untracked()
+    }
+
+    /// The server has the final text: this machine's copy goes.
+    pub fn settled(self) {
+        if let Some(seat) = self.seat.get_untracked() {
+            keep::remove(seat.account, seat.case);
+        }
+    }
+}
+
+fn both(findings: &str, impression: &str) -> String {
+    format!("{findings}\n\n{impression}")
+}

@@ -1,0 +1,105 @@
+//! A report editor: a plain text field (input methods work in it as anywhere), with the blanks marked behind the text.
+
+use leptos::html::Textarea;
+use leptos::prelude::*;
+use web_sys::{HtmlTextAreaElement, KeyboardEvent};
+
+use super::checks::{self, Span};
+use crate::web;
+
+/// `id` also names the field in tests. `text` is what the writer sees and types.
+#[component]
+pub fn Editor(
+    id: &'static str,
+    label: &'static str,
+    text: RwSignal<String>,
+    locked: Signal<bool>,
+    on_typed: Callback<()>,
+) -> impl IntoView {
+    let field = NodeRef::<Textarea>::new();
+    // The field's own text is touched only when it differs, so the caret stays where it is.
+    Effect::new(move |_| {
+        let wanted = text.get();
+        if let Some(field) = field.get()
+            && field.value() != wanted
+        {
+            field.set_value(&wanted);
+        }
+    });
+    let typed = move |event: leptos::ev::Event| {
+        text.set(event_target::<HtmlTextAreaElement>(&event).value());
+        on_typed.run(());
+    };
+    let marked = move || {
+        let piece = |(blank, piece): (bool, String)| match blank {
+            true => view! { <mark class="slot">{piece}</mark> }.into_any(),
+            false => view! { <span>{piece}</span> }.into_any(),
+        };
+        // A line break at the very end needs something after it to have a height.
+        let mut views = checks::pieces(&text.get()).into_iter().map(piece).collect::<Vec<_>>();
+        views.push(view! { <span>"\u{200b}"</span> }.into_any());
+        views
+    };
+    view! {
+        <div class="editor">
+            <div class="editor-mark" aria-hidden="true">{marked}</div>
+            <textarea node_ref=field id=id data-testid=id aria-label=label spellcheck="false" autocomplete="off" maxlength="20000"
+                readonly=move || locked.get() on:input=typed></textarea>
+        </div>
+    }
+}
+
+fn field(id: &str) -> Option<HtmlTextAreaElement> {
+    use wasm_bindgen::JsCast;
+    document().get_element_by_id(id)?.dyn_into().ok()
+}
+
+fn selection(field: &HtmlTextAreaElement) -> Span {
+    let start = field.selection_start().ok().flatten().unwrap_or(0);
+    (start, field.selection_end().ok().flatten().unwrap_or(start))
+}
+
+fn select(field: &HtmlTextAreaElement, (start, end): Span) {
+    field.focus().ok();
+    field.set_selection_range(start, end).ok();
+}
+
+/// Tab and Shift+Tab: to the blank after or before the caret, across the editors in order. False: no more blanks that
+/// way, so the key does what it does anywhere.
+pub fn jump(ids: &[&str], event: &KeyboardEvent) -> bool {
+    if event.is_composing() || event.ctrl_key() || event.alt_key() || event.meta_key() {
+        return false;
+    }
+    let here = web::active().and_then(|element| ids.iter().position(|id| element.id() == *id));
+    let Some(here) = here else { return false };
+    goto(ids, here, !event.shift_key())
+}
+
+fn goto(ids: &[&str], here: usize, forward: bool) -> bool {
+    let order: Vec<usize> = if forward { (here..ids.len()).collect() } else { (0..=here).rev().collect() };
+    for at in order {
+        let Some(field) = field(ids[at]) else { continue };
+        let from = match (at == here, forward) {
+            (true, _) => selection(&field),
+            (false, true) => (0, 0),
+            (false, false) => (u32::MAX, u32::MAX),
+        };
+        if let Some(slot) = checks::next_slot(&field.value(), from, forward) {
+            select(&field, slot);
+            return true;
+        }
+    }
+    false
+}
+
+/// The first blank of all, for the button that says one is open.
+pub fn first_blank(ids: &[&str]) {
+    for id in ids {
+        if let Some(field) = field(id)
+            && let Some(slot) = checks::slots(&field.value()).first()
+        {
+            select(&field, *slot);
+            return;
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The reading room: image and report side by side, one case at a time, everything from the keyboard.
+
+mod banner;
+mod checks;
+mod draft;
+mod editor;
+mod idle;
+mod keep;
+mod pane;
+mod region;
+mod room;
+mod sign;
+mod trouble;
+
+use leptos::prelude::*;
+
+pub use region::ImageRegion;
+
+use crate::app::App;
+use crate::i18n::{say, t};
+use crate::ui::{KeyLine, KeysOverlay, icon};
+use crate::web;
+use banner::Banner;
+use idle::{IdleDesk, OpeningCase};
+use pane::{Asked, ReportPane, ask};
+use room::{Purpose, Room};
+use sign::Asking;
+use trouble::Trouble;
+
+const KEYS: &[KeyLine] = &[
+    ("F6", say::KEY_SWITCH),
+    ("F2", say::KEY_TEMPLATE),
+    ("Tab  Shift+Tab", say::KEY_BLANK),
+    ("Ctrl+Enter", say::KEY_SUBMIT),
+    ("F10", say::KEY_SIGN),
+    ("P", say::KEY_PAUSE),
+    ("↑ ↓", say::KEY_SLICE),
+    ("PgUp PgDn", say::KEY_SERIES),
+    ("W", say::KEY_WINDOW),
+    ("Z", say::KEY_ZOOM),
+    ("1 2 3 0", say::KEY_PRESETS),
+    ("Space", say::KEY_PLAY),
+    (", .", say::KEY_FRAME),
+    ("F1", say::KEY_HELP),
+];
+
+#[component]
+pub fn ReadPage() -> impl IntoView {
+    let app = expect_context::<App>();
+    let room = Room::start(app);
+    let asked = RwSignal::new(None::<Asked>);
+    let keys = RwSignal::new(false);
+    let in_report = keyboard_place();
+    watch_keys(room, asked, in_report);
+    view! {
+        <div class="room" data-testid="room">
+            <Banner room=room/>
+            {move || match room.active.get() {
+                Some(active) => {
+                    let (images, row) = (active.images.clone(), active.row.clone());
+                    let case = row.case.to_string();
+                    view! {
+                        <main class="reading" data-testid="reading" data-case=case>
+                            <ImageRegion row=row images=images/>
+                            <ReportPane room=room active=active asked=asked/>
+                        </main>
+                    }
+                    .into_any()
+                }
+                None => view! {
+                    <main class="reading empty">
+                        {move || match room.opening.with(Option::is_some) {
+                            true => view! { <OpeningCase room=room/> }.into_any(),
+                            false => view! { <IdleDesk room=room/> }.into_any(),
+                        }}
+                    </main>
+                }
+                .into_any(),
+            }}
+            <Strip room=room in_report=in_report keys=keys/>
+            <Asking room=room asked=asked/>
+            <Trouble room=room/>
+            <KeysOverlay lines=KEYS open=keys/>
+        </div>
+    }
+}
+
+/// Whether the report has the keyboard; else the image has.
+fn keyboard_place() -> ReadSignal<bool> {
+    let (in_report, set) = signal(false);
+    let read = move || set.set(web::active().is_some_and(|here| here.closest(".pane").ok().flatten().is_some()));
+    let gained = window_event_listener(leptos::ev::focusin, move |_| read());
+    let left = window_event_listener(leptos::ev::focusout, move |_| set_timeout(read, std::time::Duration::ZERO));
+    on_cleanup(move || {
+        gained.remove();
+        left.remove();
+    });
+    in_report
+}
+
+fn watch_keys(room: Room, asked: RwSignal<Option<Asked>>, in_report: ReadSignal<bool>) {
+    let handle = window_event_listener(leptos::ev::keydown, move |event| {
+        if asked.with_untracked(Option::is_some) || room.lost.get_untracked() {
+            return;
+        }
+        if web::pressed(&event, "p") && !web::typing() && !event.repeat() {
+            let on = room.desk.with_untracked(|desk| desk.as_ref().map(|desk| desk.on_duty));
+            if let Some(on) = on {
+                room.set_duty(!on);
+            }
+            return;
+        }
+        let Some(active) = room.active.get_untracked() else { return };
+        let writing = matches!(active.purpose, Purpose::Write { .. });
+        let two = active.signatures_needed > 1;
+        if web::pressed(&event, "F6") {
+            event.prevent_default();
+            web::focus_selector(if in_report.get_untracked() { ".viewport-place" } else { "#findings" });
+        } else if web::pressed(&event, "F2") {
+            event.prevent_default();
+            web::focus_selector("#template");
+        } else if web::pressed(&event, "Ctrl+Enter") && writing {
+            event.prevent_default();
+            ask(if two { Asked::Submit } else { Asked::Sign }, room.draft, asked);
+        } else if web::pressed(&event, "F10") && (!writing || !two) {
+            event.prevent_default();
+            ask(Asked::Sign, room.draft, asked);
+        }
+    });
+    on_cleanup(move || handle.remove());
+}
+
+/// The line at the foot: what just happened, who has the keyboard.
+#[component]
+fn Strip(room: Room, in_report: ReadSignal<bool>, keys: RwSignal<bool>) -> impl IntoView {
+    let open = move || room.active.with(Option::is_some);
+    view! {
+        <footer class="strip small" data-testid="strip">
+            <span role="status" class="clip" data-testid="said">{move || room.said.get().map(|said| view! { <span class="done">{icon("sign")}</span>" "{said} })}</span>
+            {move || room.desk.with(Option::is_some).then(|| room.fault.get()).flatten().map(|fault| view! { <span class="amber clip" role="alert">{icon("warn")}" "{fault.text()}</span> })}
+            <span class="grow"></span>
+            {move || open().then(|| {
+                let (here, there) = if in_report.get() { (say::KEYBOARD_REPORT, say::TO_IMAGE) } else { (say::KEYBOARD_IMAGE, say::TO_REPORT) };
+                view! { <span data-testid="keyboard">{t(say::KEYBOARD_IN)}" "<b>{t(here)}</b></span><span class="quiet">{t(there)}" "<kbd>"F6"</kbd></span> }
+            })}
+            <button class="linkish quiet" data-testid="keys-open" on:click=move |_| keys.set(true)>{t(say::ALL_KEYS)}" "<kbd>"F1"</kbd></button>
+        </footer>
+    }
+}

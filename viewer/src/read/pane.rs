@@ -1,0 +1,232 @@
+//! The report beside the image, in the order it is thought: question, note, template, findings, impression, checks, submit.
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use web_sys::{HtmlSelectElement, KeyboardEvent};
+use wire::Template;
+
+use super::checks;
+use super::draft::{Draft, Saved};
+use super::editor::{Editor, first_blank, jump};
+use super::room::{Active, Purpose, Room};
+use crate::api;
+use crate::clock;
+use crate::i18n::{fill, say, t};
+use crate::ui::{Dialog, icon};
+
+pub const EDITORS: [&str; 2] = ["findings", "impression"];
+
+/// What the reader asked for; the dialogs answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Asked {
+    Sign,
+    Submit,
+    Return,
+    Release,
+}
+
+#[component]
+pub fn ReportPane(room: Room, active: Active, asked: RwSignal<Option<Asked>>) -> impl IntoView {
+    let draft = room.draft;
+    let review = active.purpose == Purpose::Review;
+    let locked = Signal::derive(move || review || room.lost.get());
+    let typed = Callback::new(move |()| draft.touch());
+    let on_key = move |event: KeyboardEvent| {
+        if event.key() == "Tab" && jump(&EDITORS, &event) {
+            event.prevent_default();
+        }
+    };
+    let note = active.report.as_ref().map(|report| report.note.clone()).filter(|note| !note.is_empty());
+    view! {
+        <aside class="pane" aria-label=t(say::REPORT_TITLE) data-testid="pane" on:keydown=on_key>
+            <header class="pane-head">
+                <h2>{t(say::REPORT_TITLE)}</h2>
+                {(!review).then(|| view! { <TemplateSelect draft=draft modality=active.row.modality.clone() body_part=active.row.body_part.clone()/> })}
+                <span class="grow"></span>
+                {if review { writer(&active).into_any() } else { view! { <SavedMark draft=draft/> }.into_any() }}
+            </header>
+            <div class="pane-body">
+                {question(&active)}
+                {note.map(|note| view! { <section class="note"><span class="label">{t(say::REVIEW_NOTE)}</span><p data-testid="review-note">{note}</p></section> })}
+                {move || draft.restored.get().then(|| view! { <p class="restored small" role="status">{icon("refresh")}{t(say::RESTORED)}</p> })}
+                <div class="field-head"><h3>{t(say::FINDINGS)}</h3>{(!review).then(|| view! { <span class="label">{t(say::NEXT_BLANK)}" "<kbd>"Tab"</kbd></span> })}</div>
+                <Editor id=EDITORS[0] label=t(say::FINDINGS) text=draft.findings locked=locked on_typed=typed/>
+                <div class="field-head"><h3>{t(say::IMPRESSION)}</h3></div>
+                <Editor id=EDITORS[1] label=t(say::IMPRESSION) text=draft.impression locked=locked on_typed=typed/>
+            </div>
+            <footer class="pane-foot">
+                <Checks draft=draft/>
+                {if review { review_actions(room, asked).into_any() } else { write_actions(&active, draft, asked).into_any() }}
+            </footer>
+        </aside>
+    }
+}
+
+fn question(active: &Active) -> impl IntoView + use<> {
+    let question = active.row.question.clone();
+    let none = question.is_empty();
+    view! {
+        <section class="note">
+            <span class="label">{icon("chat")}" "{active.row.site.name.clone()}<i class="dot"></i>{t(say::SITE_SAYS)}</span>
+            <p class:faint=none data-testid="site-question">{if none { t(say::SITE_SAYS_NONE).to_owned() } else { question }}</p>
+        </section>
+    }
+}
+
+fn writer(active: &Active) -> impl IntoView + use<> {
+    let name = active.row.assignee.as_ref().map(|who| who.name.clone()).unwrap_or_default();
+    view! { <span class="label" data-testid="review-of">{fill(say::REVIEW_OF, &[&name])}</span> }
+}
+
+#[component]
+fn SavedMark(draft: Draft) -> impl IntoView {
+    let ticks = clock::ticks();
+    move || {
+        let (mark, tone, text) = match draft.saved.get() {
+            Saved::Nothing => return view! { <span data-testid="saved" data-saved="none"></span> }.into_any(),
+            Saved::At(us) => ("check", "quiet", format!("{} ・ {}", t(say::SAVED), clock::seconds_ago(ticks.second.get(), us))),
+            Saved::Waiting => ("pen", "faint", t(say::UNSAVED).to_owned()),
+            Saved::Saving => ("refresh", "faint", t(say::SAVING).to_owned()),
+            Saved::HereOnly => ("warn", "amber", t(say::SAVED_HERE).to_owned()),
+            Saved::Nowhere => ("warn", "amber", t(say::NOT_KEPT).to_owned()),
+        };
+        let state = match draft.saved.get_untracked() {
+            Saved::At(_) => "saved",
+            Saved::Waiting | Saved::Saving => "saving",
+            _ => "here",
+        };
+        view! { <span class=format!("saved small clip {tone}") title=text.clone() data-testid="saved" data-saved=state>{icon(mark)}" "{text.clone()}</span> }.into_any()
+    }
+}
+
+#[component]
+fn TemplateSelect(draft: Draft, modality: String, body_part: String) -> impl IntoView {
+    let all = RwSignal::new(Vec::<Template>::new());
+    let wanted = RwSignal::new(None::<Template>);
+    spawn_local(async move {
+        // Without templates the report is written from nothing; the list comes with the next case.
+        if let Ok(mut found) = api::templates(&modality).await {
+            found.sort_by_key(|template| template.body_part != body_part);
+            all.set(found);
+        }
+    });
+    let choose = move |event: leptos::ev::Event| {
+        let id = event_target::<HtmlSelectElement>(&event).value();
+        let Some(template) = all.with_untracked(|all| all.iter().find(|template| template.id == id).cloned()) else { return };
+        if untouched(draft, &all.get_untracked()) {
+            draft.use_template(&template);
+        } else {
+            wanted.set(Some(template));
+        }
+    };
+    let close = Callback::new(move |()| {
+        wanted.set(None);
+        draft.template.notify();
+    });
+    view! {
+        <label class="template">
+            {icon("doc")}
+            <span class="sr">{t(say::TEMPLATE)}</span>
+            <select id="template" data-testid="template" on:change=choose prop:value=move || { all.track(); draft.template.get() }>
+                <option value="">{t(say::TEMPLATE_NONE)}</option>
+                {move || all.get().into_iter().map(|template| {
+                    let id = template.id.clone();
+                    view! { <option value=template.id selected=move || draft.template.get() == id>{template.name}</option> }
+                }).collect_view()}
+            </select>
+            <kbd>"F2"</kbd>
+        </label>
+        {move || wanted.get().map(|template| view! { <Replace draft=draft template=template on_close=close/> })}
+    }
+}
+
+/// Nothing typed that a template would take away.
+fn untouched(draft: Draft, all: &[Template]) -> bool {
+    let (findings, impression) = (draft.findings.get_untracked(), draft.impression.get_untracked());
+    draft.blank() || all.iter().any(|template| template.findings == findings && template.impression == impression)
+}
+
+#[component]
+fn Replace(draft: Draft, template: Template, on_close: Callback<()>) -> impl IntoView {
+    let name = template.name.clone();
+    let take = move |_| {
+        draft.use_template(&template);
+        on_close.run(());
+    };
+    view! {
+        <Dialog title=t(say::TEMPLATE_REPLACE).to_owned() on_close=on_close>
+            <p>{fill(say::TEMPLATE_REPLACE_LEAD, &[&name])}</p>
+            <div class="actions">
+                <button class="button" data-first="" on:click=move |_| on_close.run(())>{t(say::TEMPLATE_KEEP)}</button>
+                <button class="button danger" data-testid="template-replace" on:click=take>{t(say::TEMPLATE_DO)}</button>
+            </div>
+        </Dialog>
+    }
+}
+
+/// How many blanks are open, over both fields.
+pub fn blanks(draft: Draft) -> usize {
+    let count = |text: RwSignal<String>| text.with(|text| checks::slots(text).len());
+    count(draft.findings) + count(draft.impression)
+}
+
+#[component]
+fn Checks(draft: Draft) -> impl IntoView {
+    let open = Memo::new(move |_| blanks(draft));
+    let side = Memo::new(move |_| draft.findings.with(|findings| draft.impression.with(|impression| checks::side_missing(findings, impression))));
+    let written = Memo::new(move |_| !draft.blank());
+    view! {
+        <p class="checks small" data-testid="checks">
+            {move || match open.get() {
+                0 if written.get() => view! { <span>{icon("check")}{t(say::CHECK_NO_BLANKS)}</span> }.into_any(),
+                0 => view! { <span class="faint">{fill(say::CHECK_EMPTY, &[t(say::REPORT_TITLE)])}</span> }.into_any(),
+                n => view! {
+                    <button class="linkish amber" data-testid="blanks" on:click=move |_| first_blank(&EDITORS)>{icon("warn")}{fill(say::CHECK_BLANKS, &[&n.to_string()])}</button>
+                }.into_any(),
+            }}
+            {move || written.get().then(|| match side.get() {
+                None => view! { <span>{icon("check")}{t(say::CHECK_SIDES)}</span> }.into_any(),
+                Some(side) => view! { <span class="amber">{icon("warn")}{fill(say::CHECK_SIDES_DIFFER, &[side])}</span> }.into_any(),
+            })}
+        </p>
+    }
+}
+
+fn write_actions(active: &Active, draft: Draft, asked: RwSignal<Option<Asked>>) -> impl IntoView + use<> {
+    let two = active.signatures_needed > 1;
+    let ready = move || blanks(draft) == 0 && draft.impression.with(|text| !text.trim().is_empty());
+    let (what, mark, word, key, after, testid) = if two {
+        (Asked::Submit, "review", say::SUBMIT, "Ctrl+Enter", say::SUBMIT_AND_NEXT, "submit")
+    } else {
+        (Asked::Sign, "sign", say::SIGN, "F10", say::SIGN_AND_NEXT, "sign")
+    };
+    view! {
+        <div class="pane-actions">
+            <button class="button primary big grow" data-testid=testid aria-disabled=move || (!ready()).to_string()
+                on:click=move |_| ask(what, draft, asked)>{icon(mark)}{t(word)}" "<kbd>{key}</kbd></button>
+            <button class="button big" data-testid="release" title=t(say::RELEASE_LEAD) on:click=move |_| asked.set(Some(Asked::Release))>{icon("undo")}{t(say::RELEASE)}</button>
+        </div>
+        <p class="label">{t(after)}</p>
+    }
+}
+
+fn review_actions(room: Room, asked: RwSignal<Option<Asked>>) -> impl IntoView {
+    view! {
+        <div class="pane-actions">
+            <button class="button primary big grow" data-testid="sign" on:click=move |_| asked.set(Some(Asked::Sign))>{icon("sign")}{t(say::SIGN)}" "<kbd>"F10"</kbd></button>
+            <button class="button big" data-testid="return" on:click=move |_| asked.set(Some(Asked::Return))>{icon("undo")}{t(say::RETURN)}</button>
+        </div>
+        <p><button class="linkish small" data-testid="review-leave" on:click=move |_| room.close()>{t(say::REVIEW_LEAVE)}</button></p>
+    }
+}
+
+/// Signing asks for a password, but never for a report that could not be signed: then it shows why.
+pub fn ask(what: Asked, draft: Draft, asked: RwSignal<Option<Asked>>) {
+    if blanks(draft) > 0 {
+        first_blank(&EDITORS);
+    } else if draft.impression.with_untracked(|text| text.trim().is_empty()) {
+        crate::web::focus_selector("#impression");
+    } else {
+        asked.set(Some(what));
+    }
+}

@@ -1,0 +1,268 @@
+//! The reading room's state: what the desk holds, and the one case that is open.
+//!
+//! A case opens in three requests (lease, case, images) and appears in one step: banner, image and report are one signal,
+//! so they change together or not at all. While it is open, nothing but its reader replaces it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wire::{CaseRow, CaseState, Desk, Lease, ReportBody, StudyImages};
+
+use super::draft::Draft;
+use crate::api::{self, Fault};
+use crate::app::App;
+use crate::i18n::{self, Text, fill};
+use crate::live;
+
+/// What the reader came to do with the open case.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Purpose {
+    /// Write its report, under a lease.
+    Write { lease: String },
+    /// Review a report somebody else wrote.
+    Review,
+}
+
+/// The open case. Replaced as a whole, never in parts.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Active {
+    pub row: CaseRow,
+    pub purpose: Purpose,
+    /// The routing's reason, in words.
+    pub why: String,
+    pub report: Option<ReportBody>,
+    pub images: Arc<StudyImages>,
+    pub signatures_needed: u8,
+}
+
+/// A case on its way to the screen.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    pub row: CaseRow,
+    lease: Option<Lease>,
+    pub fault: Option<Fault>,
+}
+
+#[derive(Clone, Copy)]
+pub struct Room {
+    pub app: App,
+    pub desk: RwSignal<Option<Desk>>,
+    pub fault: RwSignal<Option<Fault>>,
+    pub active: RwSignal<Option<Active>>,
+    pub opening: RwSignal<Option<Opening>>,
+    /// The lease of the open case is gone.
+    pub lost: RwSignal<bool>,
+    /// What just happened, for the line at the foot of the page.
+    pub said: RwSignal<Option<String>>,
+    pub draft: Draft,
+    beating: RwSignal<u32>,
+}
+
+impl Room {
+    pub fn start(app: App) -> Self {
+        let room = Self {
+            app,
+            desk: RwSignal::new(None),
+            fault: RwSignal::new(None),
+            active: RwSignal::new(None),
+            opening: RwSignal::new(None),
+            lost: RwSignal::new(false),
+            said: RwSignal::new(None),
+            draft: Draft::new(app),
+            beating: RwSignal::new(0),
+        };
+        let refresh = live::gathered(Duration::from_millis(250), move || room.refresh());
+        live::listen(move |_| refresh());
+        // Also the page's sign of life: a desk nobody looks at gets no cases.
+        let again = set_interval_with_handle(move || room.refresh(), Duration::from_secs(20));
+        on_cleanup(move || {
+            if let Ok(again) = again {
+                again.clear();
+            }
+        });
+        Effect::new(move |_| {
+            if room.draft.lost.get() {
+                room.lost.set(true);
+            }
+        });
+        room.refresh();
+        room
+    }
+
+    /// Asks what is in hand; an idle desk opens what it was given.
+    pub fn refresh(self) {
+        spawn_local(async move {
+            match api::desk().await {
+                Ok(desk) => {
+                    self.fault.set(None);
+                    self.desk.set(Some(desk));
+                    self.open_if_idle();
+                }
+                Err(fault) => {
+                    self.app.notes(&fault);
+                    self.fault.set(Some(fault));
+                }
+            }
+        });
+    }
+
+    fn idle(self) -> bool {
+        self.active.try_with_untracked(Option::is_none).unwrap_or(false)
+            && self.opening.try_with_untracked(Option::is_none).unwrap_or(false)
+    }
+
+    fn open_if_idle(self) {
+        if !self.idle() {
+            return;
+        }
+        let lease = self.desk.with_untracked(|desk| desk.as_ref().and_then(|desk| desk.current.clone()));
+        if let Some(lease) = lease {
+            self.open(lease.row.clone(), Some(lease));
+        }
+    }
+
+    /// With a lease: to write. Without: to take back what was returned, or to review what was submitted.
+    pub fn open(self, row: CaseRow, lease: Option<Lease>) {
+        self.opening.set(Some(Opening { row, lease, fault: None }));
+        self.try_opening();
+    }
+
+    pub fn try_opening(self) {
+        let Some(opening) = self.opening.get_untracked() else { return };
+        self.opening.update(|opening| {
+            if let Some(opening) = opening {
+                opening.fault = None;
+            }
+        });
+        spawn_local(async move {
+            let case = opening.row.case;
+            let fetched = fetch(opening).await;
+            if self.opening.try_with_untracked(|now| now.as_ref().is_some_and(|now| now.row.case == case)) != Some(true) {
+                return;
+            }
+            match fetched {
+                Ok((active, beat_seconds)) => self.show(active, beat_seconds),
+                Err(fault) => self.failed(fault),
+            }
+        });
+    }
+
+    fn failed(self, fault: Fault) {
+        self.app.notes(&fault);
+        // A lease that ended meanwhile is no failure: the desk simply has something else now.
+        if fault.conflict() {
+            self.opening.set(None);
+            self.refresh();
+            return;
+        }
+        self.opening.update(|opening| {
+            if let Some(opening) = opening {
+                opening.fault = Some(fault);
+            }
+        });
+    }
+
+    fn show(self, active: Active, beat_seconds: u32) {
+        self.lost.set(false);
+        self.draft.seat(&active);
+        self.opening.set(None);
+        let lease = match &active.purpose {
+            Purpose::Write { lease } => Some(lease.clone()),
+            Purpose::Review => None,
+        };
+        let case = active.row.case;
+        self.active.set(Some(active));
+        let turn = self.beating.get_untracked() + 1;
+        self.beating.set(turn);
+        if let Some(lease) = lease {
+            spawn_local(self.beat(turn, case, lease, beat_seconds));
+        }
+    }
+
+    /// Keeps the lease alive while the case is open.
+    async fn beat(self, turn: u32, case: i64, lease: String, seconds: u32) {
+        let pause = i32::try_from(seconds.clamp(2, 120)).unwrap_or(30) * 1000;
+        loop {
+            api::sleep(pause).await;
+            if self.beating.try_get_untracked() != Some(turn) {
+                return;
+            }
+            if let Err(fault) = api::heartbeat(case, &lease).await
+                && !fault.passing()
+                && self.beating.try_get_untracked() == Some(turn)
+            {
+                self.app.notes(&fault);
+                if fault.status() != 401 {
+                    self.draft.lost.set(true);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The open case leaves the screen; the next may come.
+    pub fn finish(self, said: Text) {
+        if let Some(active) = self.active.get_untracked() {
+            self.said.set(Some(fill(said, &[&active.row.patient.name])));
+        }
+        self.close();
+    }
+
+    pub fn close(self) {
+        self.beating.update(|turn| *turn += 1);
+        self.draft.unseat();
+        self.lost.set(false);
+        self.active.set(None);
+        self.opening.set(None);
+        self.refresh();
+    }
+
+    /// Gives an opened case back to the queue.
+    pub fn release(self) {
+        let Some(Active { row, purpose: Purpose::Write { lease }, .. }) = self.active.get_untracked() else {
+            self.close();
+            return;
+        };
+        spawn_local(async move {
+            self.draft.flush().await.ok();
+            match api::release(row.case, &lease).await {
+                Err(fault) if fault.passing() => self.fault.set(Some(fault)),
+                _ => self.close(),
+            }
+        });
+    }
+
+    pub fn set_duty(self, on: bool) {
+        spawn_local(async move {
+            match api::duty(on, None).await {
+                Ok(()) => self.refresh(),
+                Err(fault) => {
+                    self.app.notes(&fault);
+                    self.fault.set(Some(fault));
+                }
+            }
+        });
+    }
+}
+
+/// Everything an open case shows, and how often its lease wants a sign of life.
+async fn fetch(opening: Opening) -> Result<(Active, u32), Fault> {
+    let Opening { row, lease, .. } = opening;
+    let review = lease.is_none() && row.state == CaseState::Submitted;
+    let held = if review {
+        None
+    } else {
+        let token = lease.as_ref().map_or("", |lease| lease.lease.as_str());
+        Some(api::open_case(row.case, token).await?.or(lease).ok_or(Fault::Garbled)?)
+    };
+    let detail = api::case(row.case).await?;
+    let images = api::images(row.study).await?;
+    let (purpose, why, beat) = match held {
+        Some(lease) => (Purpose::Write { lease: lease.lease }, i18n::reason(&lease.why), lease.heartbeat_seconds),
+        None => (Purpose::Review, i18n::reason("review"), 0),
+    };
+    let signatures_needed = detail.signatures_needed;
+    Ok((Active { row: detail.row, purpose, why, report: detail.report, images: Arc::new(images), signatures_needed }, beat))
+}

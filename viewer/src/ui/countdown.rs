@@ -1,0 +1,44 @@
+//! The time left for a case: calm, then amber in its last quarter, then red once past.
+
+use leptos::prelude::*;
+
+use crate::clock::{self, Left};
+use crate::i18n::{fill, say, t};
+
+/// 还剩 *n* 分钟, with the exact due time on hover.
+pub fn time_left(now: i64, from: Option<i64>, due: i64) -> impl IntoView {
+    let left = clock::left(now, from, due);
+    let hint = fill(say::DUE_AT, &[&clock::day_time(due)]);
+    let (number, unit) = figure(left);
+    let tone = tone(left);
+    let word = t(if left.overdue { say::OVER } else { say::LEFT });
+    view! {
+        <span class=format!("left {tone}") title=hint>
+            {(left.overdue || left.soon()).then(|| super::icon("clock"))}
+            <span>{word}</span>
+            <b class="left-n">{number}</b>
+            <span class="left-unit">{unit}</span>
+        </span>
+    }
+}
+
+fn tone(left: Left) -> &'static str {
+    if left.overdue {
+        "red"
+    } else if left.soon() {
+        "amber"
+    } else {
+        "calm"
+    }
+}
+
+/// Seconds only within the last two minutes; hours once minutes would be long.
+fn figure(left: Left) -> (String, &'static str) {
+    if !left.overdue && left.seconds < 120 {
+        (left.seconds.to_string(), t(say::SECONDS))
+    } else if left.minutes >= 180 {
+        ((left.minutes / 60).to_string(), t(say::HOURS))
+    } else {
+        (left.minutes.to_string(), t(say::MINUTES))
+    }
+}

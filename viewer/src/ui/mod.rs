@@ -1,0 +1,19 @@
+//! Small parts every page is made of.
+
+mod chip;
+mod countdown;
+mod dialog;
+mod icon;
+mod journey;
+mod keys;
+mod states;
+mod top;
+
+pub use chip::urgency_chip;
+pub use countdown::time_left;
+pub use dialog::Dialog;
+pub use icon::icon;
+pub use journey::{JOURNEY_HEADS, journey};
+pub use keys::{KeyLine, KeysOverlay};
+pub use states::{empty, failed, loading_rows};
+pub use top::{LineMark, PersonMenu, TopBar};
