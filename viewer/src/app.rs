@@ -114,7 +114,9 @@ pub fn App() -> impl IntoView {
     move || {
         let (stage, _, hash) = page.get();
         match stage {
-            Stage::Asking => view! { <div class="boot" role="status"><p class="boot-line">{t(say::OPENING)}</p></div> }.into_any(),
+            Stage::Asking => {
+                view! { <div class="boot" role="status"><p class="boot-line">{t(say::OPENING)}</p></div> }.into_any()
+            }
             Stage::SignedOut => {
                 web::set_setting("desk");
                 view! { <SignInPage/> }.into_any()

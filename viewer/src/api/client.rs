@@ -95,23 +95,31 @@ async fn exchange(method: &str, path: &str, body: Option<String>, abort: &AbortC
 }
 
 fn refused(status: u16, text: &str) -> Fault {
-    Fault::Refused(serde_json::from_str(text).unwrap_or_else(|_| Problem {
-        code: match status {
-            401 => "not_signed_in",
-            403 => "forbidden",
-            404 => "not_found",
-            429 => "throttled",
-            503 => "unavailable",
-            _ => "internal",
+    Fault::Refused(serde_json::from_str(text).unwrap_or_else(|_| {
+        Problem {
+            code: match status {
+                401 => "not_signed_in",
+                403 => "forbidden",
+                404 => "not_found",
+                429 => "throttled",
+                503 => "unavailable",
+                _ => "internal",
+            }
+            .to_owned(),
+            title: String::new(),
+            status,
+            detail: None,
         }
-        .to_owned(),
-        title: String::new(),
-        status,
-        detail: None,
     }))
 }
 
-async fn send(method: &str, path: &str, body: Option<String>, abort: &AbortController, accept: &str) -> Result<Response, Fault> {
+async fn send(
+    method: &str,
+    path: &str,
+    body: Option<String>,
+    abort: &AbortController,
+    accept: &str,
+) -> Result<Response, Fault> {
     let offline = |_: JsValue| Fault::Offline;
     let headers = Headers::new().map_err(offline)?;
     headers.set("Accept", accept).map_err(offline)?;

@@ -40,7 +40,8 @@ fn minutes(row: &CaseRow, now: i64) -> f64 {
 /// The three the center reads most stay in place; others follow by name.
 fn modalities(open: &[&CaseRow]) -> Vec<String> {
     let mut all: Vec<String> = ["US", "DX", "CT"].map(str::to_owned).to_vec();
-    let mut rest: Vec<String> = open.iter().map(|row| lane_of(&row.modality)).filter(|modality| !all.contains(modality)).collect();
+    let mut rest: Vec<String> =
+        open.iter().map(|row| lane_of(&row.modality)).filter(|modality| !all.contains(modality)).collect();
     rest.sort();
     rest.dedup();
     all.extend(rest);

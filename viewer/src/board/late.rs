@@ -10,11 +10,8 @@ use crate::ui::icon;
 const SHOWN: usize = 8;
 
 pub fn late(board: &Board, now: i64) -> impl IntoView + use<> {
-    let pressing: Vec<&CaseRow> = board
-        .open
-        .iter()
-        .filter(|row| row.due_us.is_some_and(|due| due - now < 10 * MINUTE_US))
-        .collect();
+    let pressing: Vec<&CaseRow> =
+        board.open.iter().filter(|row| row.due_us.is_some_and(|due| due - now < 10 * MINUTE_US)).collect();
     let count = pressing.len();
     let body = if pressing.is_empty() {
         view! { <p class="quiet calm">{icon("check")}" "{t(say::LATE_NONE)}</p> }.into_any()

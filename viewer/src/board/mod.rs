@@ -95,7 +95,9 @@ pub fn BoardPage() -> impl IntoView {
 #[component]
 fn Boards(watch: Watch) -> impl IntoView {
     let now = clock::ticks().quarter;
-    let with = move |draw: fn(&Board, i64) -> AnyView| move || watch.board.with(|board| board.as_ref().map(|board| draw(board, now.get())));
+    let with = move |draw: fn(&Board, i64) -> AnyView| {
+        move || watch.board.with(|board| board.as_ref().map(|board| draw(board, now.get())))
+    };
     view! {
         <main class="board">
             <section class="figures-row" data-testid="figures">{with(|board, _| figures(board).into_any())}</section>

@@ -25,7 +25,9 @@ pub fn by_modality(board: &Board) -> impl IntoView + use<> {
 }
 
 fn distribution(lane: &Turnaround) -> impl IntoView + use<> {
-    let most = (lane.target_minutes * 1.4).max(lane.minutes.last().copied().unwrap_or(1.0).min(lane.target_minutes * 2.0)).max(1.0);
+    let most = (lane.target_minutes * 1.4)
+        .max(lane.minutes.last().copied().unwrap_or(1.0).min(lane.target_minutes * 2.0))
+        .max(1.0);
     let counts = histogram(&lane.minutes, BINS, most);
     let tallest = counts.iter().copied().max().unwrap_or(1).max(1) as f64;
     let x = |minutes: f64| (minutes / most).clamp(0.0, 1.0) * WIDTH;
@@ -57,7 +59,8 @@ fn distribution(lane: &Turnaround) -> impl IntoView + use<> {
 }
 
 pub fn by_site(board: &Board) -> impl IntoView + use<> {
-    let mut sites: Vec<&SiteLine> = board.sites.iter().filter(|line| line.today > 0 || line.median_minutes.is_some()).collect();
+    let mut sites: Vec<&SiteLine> =
+        board.sites.iter().filter(|line| line.today > 0 || line.median_minutes.is_some()).collect();
     sites.sort_by(|a, b| b.p90_minutes.unwrap_or(0.0).total_cmp(&a.p90_minutes.unwrap_or(0.0)));
     let most = sites.iter().filter_map(|line| line.p90_minutes).fold(10.0_f64, f64::max).max(1.0);
     let body = if sites.is_empty() {

@@ -34,11 +34,15 @@ pub fn EventBar() -> impl IntoView {
     };
     let figures = move || {
         store.counts.with(|counts| {
-            let median = counts.median_minutes.map(|minutes| view! {
-                <span>{t(say::BAR_MEDIAN)}" "<b>{format!("{minutes:.0} {}", t(say::MINUTES))}</b></span>
+            let median = counts.median_minutes.map(|minutes| {
+                view! {
+                    <span>{t(say::BAR_MEDIAN)}" "<b>{format!("{minutes:.0} {}", t(say::MINUTES))}</b></span>
+                }
             });
-            let in_time = (counts.signed > 0).then(|| view! {
-                <span>{t(say::BAR_IN_TIME)}" "<b>{format!("{}/{}", counts.in_time, counts.signed)}</b></span>
+            let in_time = (counts.signed > 0).then(|| {
+                view! {
+                    <span>{t(say::BAR_IN_TIME)}" "<b>{format!("{}/{}", counts.in_time, counts.signed)}</b></span>
+                }
             });
             view! { <span class="figures quiet">{median}{in_time}</span> }
         })

@@ -141,7 +141,8 @@ fn nothing(store: Store) -> impl IntoView {
     if store.tab.get() == Tab::Today {
         return empty("download", t(say::EMPTY_TODAY).to_owned(), t(say::EMPTY_TODAY_DO), None).into_any();
     }
-    let button = view! { <button class="button" on:click=move |_| store.tab.set(Tab::Today)>{t(say::SHOW_TODAY)}</button> };
+    let button =
+        view! { <button class="button" on:click=move |_| store.tab.set(Tab::Today)>{t(say::SHOW_TODAY)}</button> };
     empty("check", t(say::EMPTY_TAB).to_owned(), t(say::EMPTY_TAB_DO), Some(button.into_any())).into_any()
 }
 

@@ -150,7 +150,9 @@ fn Question(
         spawn_local(async move {
             if send(store, detail, case, what, problem).await {
                 editing.set(None);
-            } else if let (Some(Some(row)), Some(Some((_, text)))) = (row.try_get_untracked(), editing.try_get_untracked()) {
+            } else if let (Some(Some(row)), Some(Some((_, text)))) =
+                (row.try_get_untracked(), editing.try_get_untracked())
+            {
                 editing.set(Some((row.version, text)));
             }
         });
@@ -167,7 +169,8 @@ fn Question(
     let is_editing = Memo::new(move |_| editing.with(Option::is_some));
     move || {
         if is_editing.get() {
-            let text = editing.with_untracked(|editing| editing.as_ref().map(|(_, text)| text.clone()).unwrap_or_default());
+            let text =
+                editing.with_untracked(|editing| editing.as_ref().map(|(_, text)| text.clone()).unwrap_or_default());
             let typed = move |event: leptos::ev::Event| {
                 let text = event_target::<HtmlTextAreaElement>(&event).value();
                 editing.update(|editing| {
@@ -206,7 +209,12 @@ fn Question(
 }
 
 #[component]
-fn UrgencyChoice(case: i64, row: Memo<Option<CaseRow>>, problem: RwSignal<Option<String>>, detail: Shown) -> impl IntoView {
+fn UrgencyChoice(
+    case: i64,
+    row: Memo<Option<CaseRow>>,
+    problem: RwSignal<Option<String>>,
+    detail: Shown,
+) -> impl IntoView {
     let store = expect_context::<Store>();
     let now = Memo::new(move |_| row.get().map(|row| row.urgency));
     let choose = move |urgency: Urgency| {

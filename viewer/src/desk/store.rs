@@ -262,7 +262,9 @@ impl Store {
 
     /// Puts a newer row in its place; gives it back where the list has none.
     pub fn patch(self, row: CaseRow) -> Option<CaseRow> {
-        let slot = self.slots.try_with_untracked(|slots| slots.iter().find(|slot| slot.case == row.case).map(|slot| slot.row.clone()))?;
+        let slot = self
+            .slots
+            .try_with_untracked(|slots| slots.iter().find(|slot| slot.case == row.case).map(|slot| slot.row.clone()))?;
         let Some(slot) = slot else { return Some(row) };
         let before = slot.with_untracked(|old| (old.state, *old == row));
         if before.1 {
@@ -276,7 +278,8 @@ impl Store {
     }
 
     pub fn row(self, case: i64) -> Option<CaseRow> {
-        self.slots.with_untracked(|slots| slots.iter().find(|slot| slot.case == case).map(|slot| slot.row.get_untracked()))
+        self.slots
+            .with_untracked(|slots| slots.iter().find(|slot| slot.case == case).map(|slot| slot.row.get_untracked()))
     }
 
     /// The report Ctrl+P means: of the selected case, else the newest in the bar.

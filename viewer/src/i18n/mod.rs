@@ -103,7 +103,10 @@ mod tests {
             assert!(!text.zh.is_empty() && !text.en.is_empty(), "{name} is empty");
             let han = text.zh.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c));
             assert!(!(han && text.zh.contains([',', '?', ';'])), "{name} mixes half-width punctuation into Chinese");
-            assert!(!text.en.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c)) || name.starts_with("LANG_"), "{name} is not English");
+            assert!(
+                !text.en.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c)) || name.starts_with("LANG_"),
+                "{name} is not English"
+            );
         }
     }
 

@@ -9,8 +9,9 @@ use wire::{CaseRow, StudyImages};
 use crate::api::{self, Fault};
 use crate::app::App;
 use crate::i18n::{self, say, t};
-use crate::read::ImageRegion;
+use crate::read::{ImageRegion, viewer_study};
 use crate::ui::{failed, icon, urgency_chip};
+use crate::viewport::ViewerHandle;
 
 #[component]
 pub fn ImagesPage(case: i64) -> impl IntoView {
@@ -49,6 +50,8 @@ async fn fetch(case: i64) -> Result<Looked, Fault> {
 }
 
 fn looking((row, images): Looked) -> impl IntoView {
+    let study = viewer_study(&row, &images);
+    let shown = Signal::derive(move || Some(study.clone()));
     let sub = format!("{} {}", t(i18n::sex(row.patient.sex)), row.patient.age);
     view! {
         <header class="banner">
@@ -57,6 +60,6 @@ fn looking((row, images): Looked) -> impl IntoView {
             <div class="banner-cell two"><b>{row.exam.clone()}</b><span class="label">{row.site.name.clone()}<i class="dot"></i>{row.accession.clone()}</span></div>
             <div class="banner-cell">{urgency_chip(row.urgency)}</div>
         </header>
-        <main class="reading solo"><ImageRegion row=row images=images/></main>
+        <main class="reading solo"><ImageRegion study=shown keyboard=Signal::stored(true) handle=ViewerHandle::new()/></main>
     }
 }

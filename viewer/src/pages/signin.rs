@@ -85,13 +85,17 @@ fn Form(status: Answered) -> impl IntoView {
     let busy = RwSignal::new(false);
     let problem = RwSignal::new(None::<String>);
     let rest = RwSignal::new(0_i32);
-    let ticking = set_interval_with_handle(move || rest.update(|left| *left = (*left - 1).max(0)), Duration::from_secs(1));
+    let ticking =
+        set_interval_with_handle(move || rest.update(|left| *left = (*left - 1).max(0)), Duration::from_secs(1));
     on_cleanup(move || {
         if let Ok(ticking) = ticking {
             ticking.clear();
         }
     });
-    set_timeout(move || web::focus_selector(if login.get_untracked().is_empty() { "#login" } else { "#password" }), Duration::ZERO);
+    set_timeout(
+        move || web::focus_selector(if login.get_untracked().is_empty() { "#login" } else { "#password" }),
+        Duration::ZERO,
+    );
 
     let submit = move |event: SubmitEvent| {
         event.prevent_default();
@@ -213,7 +217,10 @@ fn StatusLine(status: Answered) -> impl IntoView {
             }
         })
     };
-    let version = move || status.with(|status| status.as_ref().and_then(|status| status.as_ref().ok()).map(|status| status.version.clone()));
+    let version = move || {
+        status
+            .with(|status| status.as_ref().and_then(|status| status.as_ref().ok()).map(|status| status.version.clone()))
+    };
     view! {
         <footer class="signin-status small" data-testid="status">
             {line}

@@ -26,20 +26,25 @@ fn phantom() -> Vec<Ellipse> {
         let around = 0.55 + n as f32 * 0.52;
         let (sin, cos) = around.sin_cos();
         let turned = around.to_degrees() + 90.0;
-        [Ellipse(0.79 * cos, 0.53 * sin, 0.075, 0.020, turned, 0.9), Ellipse(0.34 * cos - 0.05, 0.24 * sin, 0.018, 0.012, turned, 0.7)]
+        [
+            Ellipse(0.79 * cos, 0.53 * sin, 0.075, 0.020, turned, 0.9),
+            Ellipse(0.34 * cos - 0.05, 0.24 * sin, 0.018, 0.012, turned, 0.7),
+        ]
     });
     CHEST.into_iter().chain(ribs).collect()
 }
 
 fn projection(ellipses: &[Ellipse], angle: f32, offset: f32) -> f32 {
-    ellipses.iter().map(|Ellipse(x, y, a, b, turned, density)| {
-        let theta = angle - turned.to_radians();
-        let centred = offset - (x * angle.cos() + y * angle.sin());
-        let width2 = (a * theta.cos()).powi(2) + (b * theta.sin()).powi(2);
-        let inside = width2 - centred * centred;
-        if inside <= 0.0 { 0.0 } else { 2.0 * density * a * b * inside.sqrt() / width2 }
-    })
-    .sum()
+    ellipses
+        .iter()
+        .map(|Ellipse(x, y, a, b, turned, density)| {
+            let theta = angle - turned.to_radians();
+            let centred = offset - (x * angle.cos() + y * angle.sin());
+            let width2 = (a * theta.cos()).powi(2) + (b * theta.sin()).powi(2);
+            let inside = width2 - centred * centred;
+            if inside <= 0.0 { 0.0 } else { 2.0 * density * a * b * inside.sqrt() / width2 }
+        })
+        .sum()
 }
 
 /// Rows are angles over half a turn, columns offsets; from deep teal to near white. RGBA.
@@ -51,13 +56,15 @@ pub fn sinogram(width: usize, height: usize) -> Vec<u8> {
     let mut values = Vec::with_capacity(width * height);
     for row in 0..height {
         let angle = std::f32::consts::PI * (row as f32 / height as f32 - 0.5);
-        values.extend((0..width).map(|column| projection(&ellipses, angle, 2.1 * (column as f32 / width as f32 - 0.5))));
+        values
+            .extend((0..width).map(|column| projection(&ellipses, angle, 2.1 * (column as f32 / width as f32 - 0.5))));
     }
     let most = values.iter().copied().fold(f32::EPSILON, f32::max);
     let mut rgba = Vec::with_capacity(values.len() * 4);
     for value in values {
         let level = (value / most).clamp(0.0, 1.0).powf(1.5);
-        let (from, to, share) = if level < 0.55 { (DEEP, MID, level / 0.55) } else { (MID, LIGHT, (level - 0.55) / 0.45) };
+        let (from, to, share) =
+            if level < 0.55 { (DEEP, MID, level / 0.55) } else { (MID, LIGHT, (level - 0.55) / 0.45) };
         rgba.extend((0..3).map(|n| (from[n] + (to[n] - from[n]) * share) as u8));
         rgba.push(255);
     }
@@ -80,7 +87,8 @@ mod tests {
     #[test]
     fn every_angle_sees_the_same_mass() {
         let ellipses = phantom();
-        let mass = |angle: f32| (-2000..2000).map(|t| projection(&ellipses, angle, t as f32 / 1000.0)).sum::<f32>() / 1000.0;
+        let mass =
+            |angle: f32| (-2000..2000).map(|t| projection(&ellipses, angle, t as f32 / 1000.0)).sum::<f32>() / 1000.0;
         let first = mass(0.0);
         for angle in [0.4, 1.1, 2.3] {
             assert!((mass(angle) - first).abs() < 0.01 * first.abs(), "angle {angle}");

@@ -48,7 +48,9 @@ pub fn pieces(text: &str) -> Vec<(bool, String)> {
 
 /// A side the impression names and the findings do not.
 pub fn side_missing(findings: &str, impression: &str) -> Option<&'static str> {
-    ["左", "右"].into_iter().find(|side| impression.contains(side) && !findings.contains(side) && !findings.contains('双'))
+    ["左", "右"]
+        .into_iter()
+        .find(|side| impression.contains(side) && !findings.contains(side) && !findings.contains('双'))
 }
 
 #[cfg(test)]

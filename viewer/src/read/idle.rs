@@ -20,11 +20,8 @@ pub fn IdleDesk(room: Room) -> impl IntoView {
 
 fn waiting(room: Room, desk: &Desk) -> impl IntoView + use<> {
     let on = desk.on_duty;
-    let (mark, what, what_to_do) = if on {
-        ("clock", say::IDLE_WAITING, say::IDLE_WAITING_DO)
-    } else {
-        ("cup", say::IDLE_OFF, say::IDLE_OFF_DO)
-    };
+    let (mark, what, what_to_do) =
+        if on { ("clock", say::IDLE_WAITING, say::IDLE_WAITING_DO) } else { ("cup", say::IDLE_OFF, say::IDLE_OFF_DO) };
     let duty = if on { say::GO_OFF_DUTY } else { say::GO_ON_DUTY };
     let class = if on { "button big" } else { "button primary big" };
     view! {
@@ -50,7 +47,13 @@ fn figure(number: String, word: &'static str) -> impl IntoView {
     view! { <div><dd>{number}</dd><dt class="label">{word}</dt></div> }
 }
 
-fn rows(room: Room, title: &'static str, testid: &'static str, act: &'static str, rows: &[CaseRow]) -> Option<impl IntoView + use<>> {
+fn rows(
+    room: Room,
+    title: &'static str,
+    testid: &'static str,
+    act: &'static str,
+    rows: &[CaseRow],
+) -> Option<impl IntoView + use<>> {
     if rows.is_empty() {
         return None;
     }

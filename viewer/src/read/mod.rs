@@ -14,7 +14,7 @@ mod trouble;
 
 use leptos::prelude::*;
 
-pub use region::ImageRegion;
+pub use region::{ImageRegion, viewer_study};
 
 use crate::app::App;
 use crate::i18n::{say, t};
@@ -52,31 +52,24 @@ pub fn ReadPage() -> impl IntoView {
     let keys = RwSignal::new(false);
     let in_report = keyboard_place();
     watch_keys(room, asked, in_report);
+    let viewer = room.viewer;
+    let open = Memo::new(move |_| room.active.with(Option::is_some));
+    let case = move || room.active.with(|active| active.as_ref().map(|active| active.row.case.to_string()));
+    let study = Signal::derive(move || {
+        room.active.with(|active| active.as_ref().map(|active| viewer_study(&active.row, &active.images)))
+    });
+    let keyboard = Signal::derive(move || open.get() && !in_report.get());
     view! {
         <div class="room" data-testid="room">
             <Banner room=room/>
-            {move || match room.active.get() {
-                Some(active) => {
-                    let (images, row) = (active.images.clone(), active.row.clone());
-                    let case = row.case.to_string();
-                    view! {
-                        <main class="reading" data-testid="reading" data-case=case>
-                            <ImageRegion row=row images=images/>
-                            <ReportPane room=room active=active asked=asked/>
-                        </main>
-                    }
-                    .into_any()
-                }
-                None => view! {
-                    <main class="reading empty">
-                        {move || match room.opening.with(Option::is_some) {
-                            true => view! { <OpeningCase room=room/> }.into_any(),
-                            false => view! { <IdleDesk room=room/> }.into_any(),
-                        }}
-                    </main>
-                }
-                .into_any(),
-            }}
+            <main class="reading" class:empty=move || !open.get() data-testid="reading" data-case=case>
+                <ImageRegion study=study keyboard=keyboard handle=viewer/>
+                {move || match room.active.get() {
+                    Some(active) => view! { <ReportPane room=room active=active asked=asked/> }.into_any(),
+                    None if room.opening.with(Option::is_some) => view! { <OpeningCase room=room/> }.into_any(),
+                    None => view! { <IdleDesk room=room/> }.into_any(),
+                }}
+            </main>
             <Strip room=room in_report=in_report keys=keys/>
             <Asking room=room asked=asked/>
             <Trouble room=room/>
@@ -115,16 +108,20 @@ fn watch_keys(room: Room, asked: RwSignal<Option<Asked>>, in_report: ReadSignal<
         let two = active.signatures_needed > 1;
         if web::pressed(&event, "F6") {
             event.prevent_default();
-            web::focus_selector(if in_report.get_untracked() { ".viewport-place" } else { "#findings" });
+            if in_report.get_untracked() {
+                region::take_keyboard();
+            } else {
+                web::focus_selector("#findings");
+            }
         } else if web::pressed(&event, "F2") {
             event.prevent_default();
             web::focus_selector("#template");
         } else if web::pressed(&event, "Ctrl+Enter") && writing {
             event.prevent_default();
-            ask(if two { Asked::Submit } else { Asked::Sign }, room.draft, asked);
+            ask(if two { Asked::Submit } else { Asked::Sign }, room, asked);
         } else if web::pressed(&event, "F10") && (!writing || !two) {
             event.prevent_default();
-            ask(Asked::Sign, room.draft, asked);
+            ask(Asked::Sign, room, asked);
         }
     });
     on_cleanup(move || handle.remove());

@@ -8,6 +8,7 @@ use wire::Template;
 use super::checks;
 use super::draft::{Draft, Saved};
 use super::editor::{Editor, first_blank, jump};
+use super::region::only_a_preview;
 use super::room::{Active, Purpose, Room};
 use crate::api;
 use crate::clock;
@@ -55,8 +56,8 @@ pub fn ReportPane(room: Room, active: Active, asked: RwSignal<Option<Asked>>) ->
                 <Editor id=EDITORS[1] label=t(say::IMPRESSION) text=draft.impression locked=locked on_typed=typed/>
             </div>
             <footer class="pane-foot">
-                <Checks draft=draft/>
-                {if review { review_actions(room, asked).into_any() } else { write_actions(&active, draft, asked).into_any() }}
+                <Checks room=room/>
+                {if review { review_actions(room, asked).into_any() } else { write_actions(&active, room, asked).into_any() }}
             </footer>
         </aside>
     }
@@ -84,7 +85,9 @@ fn SavedMark(draft: Draft) -> impl IntoView {
     move || {
         let (mark, tone, text) = match draft.saved.get() {
             Saved::Nothing => return view! { <span data-testid="saved" data-saved="none"></span> }.into_any(),
-            Saved::At(us) => ("check", "quiet", format!("{} ・ {}", t(say::SAVED), clock::seconds_ago(ticks.second.get(), us))),
+            Saved::At(us) => {
+                ("check", "quiet", format!("{} ・ {}", t(say::SAVED), clock::seconds_ago(ticks.second.get(), us)))
+            }
             Saved::Waiting => ("pen", "faint", t(say::UNSAVED).to_owned()),
             Saved::Saving => ("refresh", "faint", t(say::SAVING).to_owned()),
             Saved::HereOnly => ("warn", "amber", t(say::SAVED_HERE).to_owned()),
@@ -112,7 +115,9 @@ fn TemplateSelect(draft: Draft, modality: String, body_part: String) -> impl Int
     });
     let choose = move |event: leptos::ev::Event| {
         let id = event_target::<HtmlSelectElement>(&event).value();
-        let Some(template) = all.with_untracked(|all| all.iter().find(|template| template.id == id).cloned()) else { return };
+        let Some(template) = all.with_untracked(|all| all.iter().find(|template| template.id == id).cloned()) else {
+            return;
+        };
         if untouched(draft, &all.get_untracked()) {
             draft.use_template(&template);
         } else {
@@ -171,9 +176,13 @@ pub fn blanks(draft: Draft) -> usize {
 }
 
 #[component]
-fn Checks(draft: Draft) -> impl IntoView {
+fn Checks(room: Room) -> impl IntoView {
+    let draft = room.draft;
+    let preview = Memo::new(move |_| only_a_preview(room.viewer));
     let open = Memo::new(move |_| blanks(draft));
-    let side = Memo::new(move |_| draft.findings.with(|findings| draft.impression.with(|impression| checks::side_missing(findings, impression))));
+    let side = Memo::new(move |_| {
+        draft.findings.with(|findings| draft.impression.with(|impression| checks::side_missing(findings, impression)))
+    });
     let written = Memo::new(move |_| !draft.blank());
     view! {
         <p class="checks small" data-testid="checks">
@@ -188,13 +197,17 @@ fn Checks(draft: Draft) -> impl IntoView {
                 None => view! { <span>{icon("check")}{t(say::CHECK_SIDES)}</span> }.into_any(),
                 Some(side) => view! { <span class="amber">{icon("warn")}{fill(say::CHECK_SIDES_DIFFER, &[side])}</span> }.into_any(),
             })}
+            {move || preview.get().then(|| view! { <span class="amber" data-testid="preview-only">{icon("warn")}{t(say::CHECK_PREVIEW)}</span> })}
         </p>
     }
 }
 
-fn write_actions(active: &Active, draft: Draft, asked: RwSignal<Option<Asked>>) -> impl IntoView + use<> {
+fn write_actions(active: &Active, room: Room, asked: RwSignal<Option<Asked>>) -> impl IntoView + use<> {
+    let draft = room.draft;
     let two = active.signatures_needed > 1;
-    let ready = move || blanks(draft) == 0 && draft.impression.with(|text| !text.trim().is_empty());
+    let ready = move || {
+        blanks(draft) == 0 && !only_a_preview(room.viewer) && draft.impression.with(|text| !text.trim().is_empty())
+    };
     let (what, mark, word, key, after, testid) = if two {
         (Asked::Submit, "review", say::SUBMIT, "Ctrl+Enter", say::SUBMIT_AND_NEXT, "submit")
     } else {
@@ -203,7 +216,7 @@ fn write_actions(active: &Active, draft: Draft, asked: RwSignal<Option<Asked>>) 
     view! {
         <div class="pane-actions">
             <button class="button primary big grow" data-testid=testid aria-disabled=move || (!ready()).to_string()
-                on:click=move |_| ask(what, draft, asked)>{icon(mark)}{t(word)}" "<kbd>{key}</kbd></button>
+                on:click=move |_| ask(what, room, asked)>{icon(mark)}{t(word)}" "<kbd>{key}</kbd></button>
             <button class="button big" data-testid="release" title=t(say::RELEASE_LEAD) on:click=move |_| asked.set(Some(Asked::Release))>{icon("undo")}{t(say::RELEASE)}</button>
         </div>
         <p class="label">{t(after)}</p>
@@ -213,7 +226,7 @@ fn write_actions(active: &Active, draft: Draft, asked: RwSignal<Option<Asked>>) 
 fn review_actions(room: Room, asked: RwSignal<Option<Asked>>) -> impl IntoView {
     view! {
         <div class="pane-actions">
-            <button class="button primary big grow" data-testid="sign" on:click=move |_| asked.set(Some(Asked::Sign))>{icon("sign")}{t(say::SIGN)}" "<kbd>"F10"</kbd></button>
+            <button class="button primary big grow" data-testid="sign" on:click=move |_| ask(Asked::Sign, room, asked)>{icon("sign")}{t(say::SIGN)}" "<kbd>"F10"</kbd></button>
             <button class="button big" data-testid="return" on:click=move |_| asked.set(Some(Asked::Return))>{icon("undo")}{t(say::RETURN)}</button>
         </div>
         <p><button class="linkish small" data-testid="review-leave" on:click=move |_| room.close()>{t(say::REVIEW_LEAVE)}</button></p>
@@ -221,8 +234,11 @@ fn review_actions(room: Room, asked: RwSignal<Option<Asked>>) -> impl IntoView {
 }
 
 /// Signing asks for a password, but never for a report that could not be signed: then it shows why.
-pub fn ask(what: Asked, draft: Draft, asked: RwSignal<Option<Asked>>) {
-    if blanks(draft) > 0 {
+pub fn ask(what: Asked, room: Room, asked: RwSignal<Option<Asked>>) {
+    let draft = room.draft;
+    if untrack(|| only_a_preview(room.viewer)) {
+        room.said.set(Some(t(say::CHECK_PREVIEW).to_owned()));
+    } else if untrack(|| blanks(draft)) > 0 {
         first_blank(&EDITORS);
     } else if draft.impression.with_untracked(|text| text.trim().is_empty()) {
         crate::web::focus_selector("#impression");

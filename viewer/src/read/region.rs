@@ -1,13 +1,53 @@
-//! Where the image stands in the page.
+//! The image's place in the page: one viewport for the life of the page, so that its canvas and workers stay warm.
 
 use std::sync::Arc;
 
 use leptos::prelude::*;
 use wire::{CaseRow, StudyImages};
 
-use crate::i18n::{say, t};
+use crate::clock;
+use crate::i18n::{self, say, t};
+use crate::viewport::{Quality, ViewerHandle, ViewerState, ViewerStudy, Viewport};
+use crate::web;
 
+const PLACE: &str = ".viewport-place";
+
+/// The study with the words that name it, for the corners of the image.
+pub fn viewer_study(row: &CaseRow, images: &Arc<StudyImages>) -> Arc<ViewerStudy> {
+    let number = if row.accession.is_empty() { &row.patient.pid } else { &row.accession };
+    Arc::new(ViewerStudy {
+        images: images.clone(),
+        who: vec![
+            row.patient.name.clone(),
+            format!("{} {} ・ ID {number}", t(i18n::sex(row.patient.sex)), row.patient.age),
+        ],
+        place: vec![row.site.name.clone(), row.device.clone()],
+        when: clock::day_time(row.exam_us),
+        prior: false,
+    })
+}
+
+/// `keyboard`: the image, not the report, has it.
 #[component]
-pub fn ImageRegion(row: CaseRow, images: Arc<StudyImages>) -> impl IntoView {
-    view! { <section class="viewport-place" tabindex="-1" aria-label=t(say::VIEWPORT_LABEL)>{row.exam}" "{images.series.len()}</section> }
+pub fn ImageRegion(
+    study: Signal<Option<Arc<ViewerStudy>>>,
+    keyboard: Signal<bool>,
+    handle: ViewerHandle,
+) -> impl IntoView {
+    let activate = Callback::new(|()| take_keyboard());
+    view! {
+        <section class="viewport-place" tabindex="-1" aria-label=t(say::VIEWPORT_LABEL) data-testid="viewport" hidden=move || study.with(Option::is_none)>
+            <Viewport study=study active=keyboard handle=handle on_activate=activate/>
+        </section>
+    }
+}
+
+/// The image takes the keyboard.
+pub fn take_keyboard() {
+    web::focus_selector(PLACE);
+}
+
+/// Less than the device sent is on the screen: nobody signs on that.
+pub fn only_a_preview(handle: ViewerHandle) -> bool {
+    handle.state() == ViewerState::Loading || handle.shown().is_some_and(|shown| shown.quality == Quality::Preview)
 }

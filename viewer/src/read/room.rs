@@ -15,6 +15,7 @@ use crate::api::{self, Fault};
 use crate::app::App;
 use crate::i18n::{self, Text, fill};
 use crate::live;
+use crate::viewport::ViewerHandle;
 
 /// What the reader came to do with the open case.
 #[derive(Clone, PartialEq, Debug)]
@@ -57,6 +58,8 @@ pub struct Room {
     /// What just happened, for the line at the foot of the page.
     pub said: RwSignal<Option<String>>,
     pub draft: Draft,
+    /// What the viewport says of the image on the screen.
+    pub viewer: ViewerHandle,
     beating: RwSignal<u32>,
 }
 
@@ -71,6 +74,7 @@ impl Room {
             lost: RwSignal::new(false),
             said: RwSignal::new(None),
             draft: Draft::new(app),
+            viewer: ViewerHandle::new(),
             beating: RwSignal::new(0),
         };
         let refresh = live::gathered(Duration::from_millis(250), move || room.refresh());
@@ -139,7 +143,8 @@ impl Room {
         spawn_local(async move {
             let case = opening.row.case;
             let fetched = fetch(opening).await;
-            if self.opening.try_with_untracked(|now| now.as_ref().is_some_and(|now| now.row.case == case)) != Some(true) {
+            if self.opening.try_with_untracked(|now| now.as_ref().is_some_and(|now| now.row.case == case)) != Some(true)
+            {
                 return;
             }
             match fetched {
@@ -264,5 +269,8 @@ async fn fetch(opening: Opening) -> Result<(Active, u32), Fault> {
         None => (Purpose::Review, i18n::reason("review"), 0),
     };
     let signatures_needed = detail.signatures_needed;
-    Ok((Active { row: detail.row, purpose, why, report: detail.report, images: Arc::new(images), signatures_needed }, beat))
+    Ok((
+        Active { row: detail.row, purpose, why, report: detail.report, images: Arc::new(images), signatures_needed },
+        beat,
+    ))
 }

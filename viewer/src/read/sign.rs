@@ -18,7 +18,9 @@ pub fn Asking(room: Room, asked: RwSignal<Option<Asked>>) -> impl IntoView {
     move || {
         let active = room.active.get()?;
         Some(match asked.get()? {
-            what @ (Asked::Sign | Asked::Submit) => view! { <SignDialog room=room active=active what=what on_close=close/> }.into_any(),
+            what @ (Asked::Sign | Asked::Submit) => {
+                view! { <SignDialog room=room active=active what=what on_close=close/> }.into_any()
+            }
             Asked::Return => view! { <ReturnDialog room=room active=active on_close=close/> }.into_any(),
             Asked::Release => view! { <ReleaseDialog room=room on_close=close/> }.into_any(),
         })

@@ -6,7 +6,8 @@ use web_sys::{HtmlElement, KeyboardEvent};
 
 use crate::web;
 
-const FOCUSABLE: &str = "a[href], button:not(:disabled), input, select, textarea, iframe, [tabindex]:not([tabindex='-1'])";
+const FOCUSABLE: &str =
+    "a[href], button:not(:disabled), input, select, textarea, iframe, [tabindex]:not([tabindex='-1'])";
 
 /// `class` is added to the 480 px default: `wide` or `sheet`. An element with `data-first` gets the focus.
 #[component]

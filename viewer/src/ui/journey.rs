@@ -8,8 +8,7 @@ use crate::clock;
 use crate::i18n::{Text, fill, say, t};
 
 /// The words of the steps, said once in the column head.
-pub const JOURNEY_HEADS: [Text; 5] =
-    [say::COL_ARRIVE, say::COL_QUEUE, say::COL_READ, say::COL_REVIEW, say::COL_SIGNED];
+pub const JOURNEY_HEADS: [Text; 5] = [say::COL_ARRIVE, say::COL_QUEUE, say::COL_READ, say::COL_REVIEW, say::COL_SIGNED];
 
 /// What the current step says of itself.
 struct Now {
@@ -25,7 +24,9 @@ fn current(row: &CaseRow, now: i64) -> Now {
     let since = |us: Option<i64>| us.map(|us| fill(say::SINCE, &[&clock::clock_time(us)])).unwrap_or_default();
     let at = |step, icon, word: Text, below| Now { step, icon, word: t(word), below, tone: "now" };
     match row.state {
-        CaseState::Arriving => at(0, "download", say::COL_ARRIVE, fill(say::IMAGES_COUNT, &[&row.instances.to_string()])),
+        CaseState::Arriving => {
+            at(0, "download", say::COL_ARRIVE, fill(say::IMAGES_COUNT, &[&row.instances.to_string()]))
+        }
         CaseState::Queued => {
             let place = row.position.map(|place| fill(say::QUEUE_PLACE, &[&place.to_string()]));
             at(1, "queue", say::COL_QUEUE, place.unwrap_or_else(|| since(steps.queued_us)))
