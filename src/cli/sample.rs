@@ -14,6 +14,9 @@ pub struct SampleArgs {
     /// Number of CT studies.
     #[arg(long, default_value_t = 1)]
     pub ct: usize,
+    /// Number of two-view chest radiographs.
+    #[arg(long, default_value_t = 1)]
+    pub dr: usize,
     /// Slices of each CT.
     #[arg(long, default_value_t = 128)]
     pub slices: usize,
@@ -23,7 +26,7 @@ pub struct SampleArgs {
 }
 
 pub fn run(args: SampleArgs) -> Result<(), SampleError> {
-    let plan = Plan { ct: args.ct, dr: 0, us: 0, slices: args.slices, seed: args.seed, now: clock::now() };
+    let plan = Plan { ct: args.ct, dr: args.dr, us: 0, slices: args.slices, seed: args.seed, now: clock::now() };
     let made = write(&plan, &args.out, |study| {
         let exam = &study.exam;
         let name = exam.person.chinese_name();

@@ -68,7 +68,7 @@ impl Scan {
     pub fn new(seed: u64, female: bool, count: usize) -> Self {
         let rng = Rng::new(seed);
         let mut draw = rng.fork("scan");
-        let body = Body::new(seed, female, Arms::Raised, Some((draw.range(7.5, 12.0), draw.range(5.8, 7.4))));
+        let body = Body::new(seed, female, Arms::Raised, false, Some((draw.range(7.5, 12.0), draw.range(5.8, 7.4))));
         let thickness = match count {
             0..=90 => 5.0,
             91..=200 => 2.5,
@@ -127,7 +127,7 @@ impl Scan {
                 let at = row * SIDE + column;
                 if depth > -1.0 && hu[at] < -990.0 {
                     let shell = (1.0 - (depth - 1.1).abs() / 1.3).clamp(0.0, 1.0);
-                    hu[at] = if depth > 1.1 { -962.0 } else { -1000.0 } + shell * 760.0;
+                    hu[at] = if depth > 1.1 { -962.0 } else { -1000.0 } + shell * 930.0;
                 }
             }
         }

@@ -169,7 +169,7 @@ impl Bar {
     }
 }
 
-/// 0 at and below `from`, 1 at and above `to`, smooth between.
+/// 0 at `from` and before it, 1 at `to` and beyond, smooth between; `from` may be the larger.
 pub fn smooth(from: f32, to: f32, x: f32) -> f32 {
     let t = ((x - from) / (to - from)).clamp(0.0, 1.0);
     t * t * (3.0 - 2.0 * t)

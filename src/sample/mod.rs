@@ -8,9 +8,13 @@ pub mod anatomy;
 pub mod county;
 pub mod ct;
 pub mod dataset;
+pub mod dr;
 pub mod exam;
+pub mod film;
+pub mod font;
 pub mod geometry;
 pub mod noise;
+pub mod project;
 pub mod rng;
 
 use std::path::{Path, PathBuf};
@@ -56,24 +60,21 @@ pub struct Made {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Ct,
+    Dr,
 }
 
 /// Makes all studies of `plan` under `out`, in one folder per device, named by its AE title, and within it one per study.
 /// `progress` hears of each study as it is done.
 pub fn write(plan: &Plan, out: &Path, mut progress: impl FnMut(&Made)) -> Result<Vec<Made>, SampleError> {
     let mut made = Vec::new();
-    let mut kinds = Vec::new();
-    for index in 0..plan.ct {
-        if index < plan.ct {
-            kinds.push(Kind::Ct);
-        }
-    }
+    let kinds = mixed(plan);
     for (index, &kind) in kinds.iter().enumerate() {
         let exam = exam(plan, kind, index, kinds.len());
         let folder = out.join(&exam.device.ae_title).join(&exam.person.id);
         std::fs::create_dir_all(&folder).map_err(|source| SampleError::Folder { path: folder.clone(), source })?;
         let mut files = match kind {
             Kind::Ct => ct::write(&exam, plan.slices, &folder)?,
+            Kind::Dr => dr::write(&exam, dr::FULL, &folder)?,
         };
         files.sort();
         let study = Made { exam, files };
@@ -83,6 +84,16 @@ pub fn write(plan: &Plan, out: &Path, mut progress: impl FnMut(&Made)) -> Result
     Ok(made)
 }
 
+/// The studies in the order of their day: kinds take turns while there are any left.
+fn mixed(plan: &Plan) -> Vec<Kind> {
+    let rounds = plan.ct.max(plan.dr).max(plan.us);
+    (0..rounds)
+        .flat_map(|round| [(Kind::Ct, plan.ct), (Kind::Dr, plan.dr)].into_iter().filter(move |of| round < of.1))
+        .map(|(kind, _)| kind)
+        .collect()
+}
+
+const QUESTIONS_DR: [&str; 4] = ["体检", "咳嗽、咳痰1周", "术前常规", "胸闷气促，既往高血压"];
 const QUESTIONS_CT: [&str; 4] =
     ["咳嗽两周，痰中带血1次，请排除占位", "体检发现肺结节，复查", "胸痛3天", "发热咳嗽5天，排除肺炎"];
 
@@ -93,10 +104,12 @@ fn exam(plan: &Plan, kind: Kind, index: usize, of: usize) -> Exam {
     let started = exam::local_time(plan.now - Duration::from_secs(minutes * 60));
     let (modality, description, body_part, question) = match kind {
         Kind::Ct => ("CT", "胸部CT平扫", "CHEST", *rng.pick(&QUESTIONS_CT)),
+        Kind::Dr => ("DX", "胸部正侧位DR", "CHEST", *rng.pick(&QUESTIONS_DR)),
     };
     // CT stands at the larger places only.
     let place = match kind {
         Kind::Ct => [PLACES[0], COUNTY_HOSPITAL, PLACES[2], PLACES[3]][index % 4],
+        Kind::Dr => PLACES[(index * 4 + 1) % PLACES.len()],
     };
     Exam {
         person,

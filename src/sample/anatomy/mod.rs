@@ -16,7 +16,7 @@ use super::geometry::{Bar, Ellipsoid, Vec3};
 use super::noise::Field;
 use super::rng::Rng;
 
-/// Where the arms are: above the head in a CT, beside the trunk in a radiograph.
+/// Where the arms are: above the head in a CT and a lateral radiograph, beside the trunk in a frontal one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arms {
     Raised,
@@ -30,6 +30,8 @@ pub struct Build {
     pub size: f32,
     pub female: bool,
     pub arms: Arms,
+    /// Standing: fluid settles towards the feet, not towards the back.
+    pub erect: bool,
     /// Factors on the width and the front-to-back depth of the cavity.
     pub breadth: f32,
     pub depth: f32,
@@ -63,6 +65,8 @@ pub struct Bone {
     pub bar: Bar,
     pub cortex: f32,
     pub core: f32,
+    /// A rounded end of its own rather than a piece of a longer bone.
+    pub ball: bool,
 }
 
 /// An organ painted as one soft shape.
@@ -91,7 +95,7 @@ pub struct Body {
 }
 
 impl Body {
-    pub fn new(seed: u64, female: bool, arms: Arms, nodule_mm: Option<(f32, f32)>) -> Self {
+    pub fn new(seed: u64, female: bool, arms: Arms, erect: bool, nodule_mm: Option<(f32, f32)>) -> Self {
         let rng = Rng::new(seed);
         let mut shape = rng.fork("build");
         let tall = if female { 0.93 } else { 1.0 };
@@ -99,11 +103,13 @@ impl Body {
             size: tall * shape.range(0.96, 1.04),
             female,
             arms,
+            erect,
             breadth: shape.range(0.95, 1.03),
             depth: shape.range(0.94, 1.06),
             fatness: shape.range(0.75, 1.35),
             breast: shape.range(22.0, 34.0),
-            dome: shape.range(-8.0, 8.0),
+            // Radiographs are taken in deep inspiration.
+            dome: shape.range(-8.0, 8.0) - if erect { 20.0 } else { 0.0 },
             heart: shape.range(0.94, 1.08),
         };
         let chambers = thorax::chambers(&build);

@@ -118,7 +118,7 @@ fn rib(build: &Build, number: usize, side: f32, bones: &mut Vec<Bone>) {
         let along = i as f32 / (steps + 1) as f32;
         let tall = (5.0 + 1.4 * smooth(0.3, 1.0, along)) * if number > 10 { 0.75 } else { 1.0 };
         let bar = Bar::flat(pair[0].0, pair[1].0, pair[0].1 + pair[1].1, thick, tall);
-        bones.push(Bone { bar, cortex: RIB.0, core: RIB.1 });
+        bones.push(Bone { bar, cortex: RIB.0, core: RIB.1, ball: false });
     }
     if number <= 10 {
         cartilage(build, number, side, end, height(end), bones);
@@ -152,7 +152,7 @@ fn cartilage(build: &Build, number: usize, side: f32, from: f32, z: f32, bones: 
     for i in 0..steps {
         let (a, b) = (point(i), point(i + 1));
         let bar = Bar::flat(a.0, b.0, a.1 + b.1, 3.6, 6.0);
-        bones.push(Bone { bar, cortex: CARTILAGE.0, core: CARTILAGE.1 });
+        bones.push(Bone { bar, cortex: CARTILAGE.0, core: CARTILAGE.1, ball: false });
     }
 }
 
@@ -167,7 +167,7 @@ fn sternum(build: &Build, bones: &mut Vec<Bone>) {
             continue;
         }
         let bar = Bar::flat(a, b, v(0.0, 1.0, 0.0), 5.2, (w[0] + w[1]) / 2.0);
-        bones.push(Bone { bar, cortex: 420.0, core: 130.0 });
+        bones.push(Bone { bar, cortex: 420.0, core: 130.0, ball: false });
     }
 }
 
@@ -175,11 +175,11 @@ fn clavicle(build: &Build, side: f32, bones: &mut Vec<Bone>) {
     let front = -cavity_radius(build, -1.0, 0.0, 104.0);
     let lift = if build.arms == Arms::Raised { 22.0 } else { 0.0 };
     let path = [
-        v(20.0, front - 4.0, 110.0),
-        v(46.0, front - 7.0, 116.0 + lift * 0.3),
-        v(84.0, front + 10.0, 124.0 + lift * 0.6),
-        v(118.0, front + 44.0, 133.0 + lift * 0.9),
-        v(148.0, front + 62.0, 138.0 + lift),
+        v(20.0, front - 4.0, 114.0),
+        v(46.0, front - 7.0, 123.0 + lift * 0.3),
+        v(84.0, front + 10.0, 134.0 + lift * 0.6),
+        v(118.0, front + 44.0, 143.0 + lift * 0.9),
+        v(148.0, front + 62.0, 148.0 + lift),
     ];
     let radii = [9.5, 6.2, 5.4, 5.8, 6.6];
     let steps = 24;
@@ -191,7 +191,7 @@ fn clavicle(build: &Build, side: f32, bones: &mut Vec<Bone>) {
     for i in 0..steps {
         let (t, u) = (i as f32 / steps as f32, (i + 1) as f32 / steps as f32);
         let bar = Bar::round(at(t), at(u), along((t + u) / 2.0, &|i| radii[i]));
-        bones.push(Bone { bar, cortex: 900.0, core: 240.0 });
+        bones.push(Bone { bar, cortex: 950.0, core: 420.0, ball: false });
     }
 }
 
@@ -204,7 +204,7 @@ fn shoulder(build: &Build, side: f32, bones: &mut Vec<Bone>) {
     let socket = if raised { v(140.0, 40.0, 146.0) } else { v(153.0, 44.0, 124.0) };
     let mut push = |a: Vec3, b: Vec3, normal: Vec3, thick: f32, tall: f32, hu: (f32, f32)| {
         let bar = Bar::flat(a.mirrored(side), b.mirrored(side), normal.mirrored(side), thick, tall);
-        bones.push(Bone { bar, cortex: hu.0, core: hu.1 });
+        bones.push(Bone { bar, cortex: hu.0, core: hu.1, ball: thick >= 7.0 && tall > 12.0 });
     };
     let plate = (socket - upper).cross(lower - upper).unit();
     // The blade, as a fan of thin strips, with a stronger outer border.
@@ -215,7 +215,7 @@ fn shoulder(build: &Build, side: f32, bones: &mut Vec<Bone>) {
     }
     push(socket, lower, plate, 4.0, 4.5, RIB);
     push(upper, lower, plate, 2.2, 3.5, RIB);
-    push(socket + v(0.0, 0.0, -13.0), socket + v(2.0, -2.0, 13.0), v(0.6, -0.8, 0.0), 7.0, 14.0, (700.0, 260.0));
+    push(socket + v(0.0, 0.0, -6.0), socket + v(2.0, -2.0, 6.0), v(0.6, -0.8, 0.0), 7.0, 14.0, (700.0, 260.0));
     // Its spine with the acromion, and the coracoid.
     let crest = upper.lerp(lower, 0.22) + v(0.0, 6.0, 0.0);
     let acromion = if raised { v(142.0, 56.0, 176.0) } else { v(165.0, 52.0, 152.0) };
@@ -225,7 +225,7 @@ fn shoulder(build: &Build, side: f32, bones: &mut Vec<Bone>) {
     push(socket + v(-12.0, -12.0, 16.0), socket + v(-14.0, -36.0, 12.0), v(0.0, 0.0, 1.0), 5.0, 5.0, RIB);
     let head = socket + if raised { v(14.0, -8.0, 24.0) } else { v(24.0, -10.0, 2.0) };
     push(head, head + v(2.0, -2.0, 3.0), v(1.0, 0.0, 0.0), 22.0, 22.0, (700.0, 200.0));
-    let elbow = if raised { head + v(60.0, -10.0, 160.0) } else { head + v(22.0, 6.0, -250.0) };
+    let elbow = if raised { head + v(60.0, -10.0, 160.0) } else { head + v(170.0, -60.0, -190.0) };
     push(head.lerp(elbow, 0.06), elbow, v(1.0, 0.0, 0.0), 11.0, 11.0, (1100.0, 120.0));
 }
 
@@ -235,7 +235,7 @@ fn vertebral_arch(number: i32, bones: &mut Vec<Bone>) {
     let (half_x, half_y) = vertebra_half(center.z);
     let lumbar = number > 12;
     let mut push = |a: Vec3, b: Vec3, normal: Vec3, thick: f32, tall: f32| {
-        bones.push(Bone { bar: Bar::flat(a, b, normal, thick, tall), cortex: SPINE.0, core: SPINE.1 });
+        bones.push(Bone { bar: Bar::flat(a, b, normal, thick, tall), cortex: SPINE.0, core: SPINE.1, ball: false });
     };
     let canal = half_y + 9.0;
     let spinous = if lumbar { v(0.0, canal + 34.0, -8.0) } else { v(0.0, canal + 30.0, -20.0) };

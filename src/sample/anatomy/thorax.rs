@@ -41,7 +41,7 @@ pub fn great_vessels() -> Vec<Bar> {
     let down = |z: f32, r: f32| {
         (
             v(
-                curve(&[(-330.0, 6.0), (-120.0, 8.0), (-40.0, 20.0), (50.0, 25.0)], z),
+                curve(&[(-330.0, 6.0), (-120.0, 8.0), (-40.0, 20.0), (50.0, 27.0)], z),
                 spine_y(z) - vertebra_half(z).1 - r * curve(&[(-120.0, 1.1), (40.0, 0.35)], z),
                 z,
             ),
@@ -55,8 +55,8 @@ pub fn great_vessels() -> Vec<Bar> {
             (v(-9.0, -28.0, 12.0), 16.0),
             (v(-12.0, -26.0, 42.0), 16.0),
             (v(-6.0, -16.0, 66.0), 15.0),
-            (v(10.0, 6.0, 79.0), 14.0),
-            (v(24.0, 32.0, 72.0), 13.5),
+            (v(12.0, 4.0, 79.0), 14.0),
+            (v(32.0, 28.0, 71.0), 13.5),
             down(50.0, 13.0),
             down(10.0, 12.5),
             down(-40.0, 12.0),
@@ -233,14 +233,21 @@ impl Mediastinum {
     pub fn at(build: &Build, z: f32) -> Self {
         // A band from the sternum to the spine, narrow where the lungs meet in front.
         let middle = curve(
-            &[(-120.0, 34.0), (-40.0, 30.0), (10.0, 27.0), (45.0, 30.0), (75.0, 33.0), (110.0, 32.0), (160.0, 34.0)],
+            &[(-120.0, 34.0), (-40.0, 30.0), (10.0, 27.0), (45.0, 28.0), (75.0, 29.0), (110.0, 29.0), (160.0, 33.0)],
             z,
         );
         let anterior =
             curve(&[(-80.0, 30.0), (-20.0, 13.0), (20.0, 5.0), (60.0, 6.0), (100.0, 20.0), (140.0, 32.0)], z);
         let posterior = vertebra_half(z).0 + 2.5;
-        let profile =
-            [(0.0, anterior), (0.18, anterior * 1.05), (0.5, middle), (0.78, middle * 0.78), (1.0, posterior)];
+        let profile = [
+            (0.0, anterior * 1.15),
+            (0.07, anterior * 0.8),
+            (0.2, anterior * 1.1),
+            (0.32, anterior * 0.45 + middle * 0.5),
+            (0.5, middle),
+            (0.78, middle * 0.78),
+            (1.0, posterior),
+        ];
         Self {
             front: -cavity_radius(build, -1.0, 0.0, z),
             back: spine_y(z),

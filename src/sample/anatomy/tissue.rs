@@ -4,11 +4,11 @@
 //! first go into depth buffers, so that where two pieces meet there is no seam.
 
 use super::super::geometry::{Ellipsoid, Vec3, smooth, v};
+use super::Body;
 use super::abdomen::{self, Hollow};
 use super::outline::{ANGLES, Layers, diaphragm, fissure};
 use super::skeleton::{self, LEVEL};
 use super::thorax::{self, Mediastinum};
-use super::{Arms, Body};
 
 pub const AIR: f32 = -1000.0;
 pub const FAT: f32 = -102.0;
@@ -111,6 +111,15 @@ impl<'a> Painter<'a> {
         }
     }
 
+    /// Texture; a projection has no use for it.
+    fn noise(&self, p: Vec3) -> f32 {
+        if self.detail == Detail::Full { self.body.texture.at(p) } else { 0.0 }
+    }
+
+    fn clouds(&self, p: Vec3) -> f32 {
+        if self.detail == Detail::Full { self.body.texture.cloud(p) } else { 0.0 }
+    }
+
     /// Share of a pixel covered by a shape `depth` deep there.
     fn cover(&self, depth: f32) -> f32 {
         smooth(-self.edge, self.edge, depth)
@@ -163,29 +172,28 @@ impl<'a> Painter<'a> {
 
     /// Skin, fat and muscle outside the cavity. `out` is the distance from the cavity.
     fn wall_tissue(&self, p: Vec3, skin: f32, muscle: f32, out: f32) -> f32 {
-        let texture = &self.body.texture;
-        let fat = FAT + 9.0 * texture.at(p * 0.12) + 14.0 * (texture.at(p * 0.31) - 0.62).max(0.0);
+        let fat = FAT + 9.0 * self.noise(p * 0.12) + 14.0 * (self.noise(p * 0.31) - 0.62).max(0.0);
         let mut hu = fat;
         if self.body.build.female && p.y < -70.0 && muscle < -3.0 && skin > 5.0 {
             // Glandular strands within the breast.
-            let gland = smooth(0.05, 0.5, texture.cloud(p * 0.07) + 0.25) * smooth(5.0, 12.0, skin);
+            let gland = smooth(0.05, 0.5, self.clouds(p * 0.07) + 0.25) * smooth(5.0, 12.0, skin);
             let height = (-((p.z + 8.0) / 36.0).powi(2)).exp();
             hu += gland * height * 105.0 * smooth(32.0, 60.0, p.x.abs());
         }
         let flesh = self.cover(muscle);
         if flesh > 0.0 {
             // Fat between the muscles' layers, which follow the chest wall.
-            let warp = texture.at(v(p.x * 0.03, p.y * 0.03, p.z * 0.012) + v(3.0, 7.0, 1.0));
+            let warp = self.noise(v(p.x * 0.03, p.y * 0.03, p.z * 0.012) + v(3.0, 7.0, 1.0));
             let layer = (out - 10.0) / 15.0 + 0.8 * warp;
             let plane = (layer - layer.round()).abs() * 15.0;
-            let width = 0.35 + 1.5 * (texture.at(p * 0.055) + 0.15).max(0.0);
+            let width = 0.35 + 1.5 * (self.noise(p * 0.055) + 0.15).max(0.0);
             let split = (1.0 - smooth(width * 0.6, width * 1.5, plane))
                 * smooth(7.5, 9.5, out)
                 * smooth(0.0, 2.5, muscle)
-                * smooth(-0.35, 0.1, texture.at(p * 0.02 + v(9.0, 2.0, 5.0)));
+                * smooth(-0.35, 0.1, self.noise(p * 0.02 + v(9.0, 2.0, 5.0)));
             let shoulder = smooth(60.0, 110.0, p.z) * smooth(100.0, 120.0, p.x.abs());
-            let pocket = shoulder * smooth(0.1, 0.45, texture.at(p * 0.035 + v(1.0, 2.0, 3.0)));
-            let meat = MUSCLE + 5.0 * texture.at(p * 0.5);
+            let pocket = shoulder * smooth(0.1, 0.45, self.noise(p * 0.035 + v(1.0, 2.0, 3.0)));
+            let meat = MUSCLE + 5.0 * self.noise(p * 0.5);
             hu += flesh * (meat + (FAT - meat) * (split * 0.9).max(pocket * 0.9) - hu);
         }
         let rind = self.cover(2.0 - skin);
@@ -196,22 +204,21 @@ impl<'a> Painter<'a> {
     /// Lung, mediastinum or the abdomen's fat.
     fn cavity_tissue(&self, p: Vec3, cavity: f32, heart_near: bool, between: &Mediastinum) -> f32 {
         let body = self.body;
-        let texture = &body.texture;
         let below = diaphragm(&body.build, p.x, p.y) - p.z;
         if below > 12.0 {
-            let fat = FAT + 10.0 * texture.at(p * 0.1);
+            let fat = FAT + 10.0 * self.noise(p * 0.1);
             let rim = self.cover(2.2 - cavity);
             return fat + rim * (MUSCLE - fat);
         }
         let heart = if heart_near { thorax::heart(&body.chambers, p) } else { -100.0 };
         let between = between.depth(p, heart);
         let lung = thorax::lung(&body.build, p, cavity, between);
-        let fat = FAT + 22.0 * texture.cloud(p * 0.09);
+        let fat = FAT + 22.0 * self.clouds(p * 0.09);
         let mut hu = fat;
         if heart > -1.5 {
             let flesh = self.cover(heart);
             // Fat in the grooves between the chambers, and the sac around the heart.
-            let groove = 1.0 - smooth(0.0, 0.10, (texture.at(p * 0.021 + v(5.0, 1.0, 4.0)) - 0.28).abs());
+            let groove = 1.0 - smooth(0.0, 0.10, (self.noise(p * 0.021 + v(5.0, 1.0, 4.0)) - 0.28).abs());
             let rim = smooth(9.0, 1.0, heart);
             hu += flesh * (BLOOD + 3.0 - hu) * (1.0 - 0.8 * groove * rim);
         }
@@ -230,11 +237,10 @@ impl<'a> Painter<'a> {
     }
 
     fn parenchyma(&self, p: Vec3) -> f32 {
-        let texture = &self.body.texture;
         // Supine, the lung is denser where it lies.
-        let lying = if self.body.build.arms == Arms::Raised { 26.0 * (p.y / 90.0) } else { 0.0 };
+        let lying = if self.body.build.erect { 0.0 } else { 26.0 * (p.y / 90.0) };
         let split = (1.0 - smooth(0.35, 1.0, (p.z - fissure(p.x, p.y)).abs() * 0.78)) * 110.0;
-        LUNG + lying + 14.0 * texture.cloud(p * 0.16) + split
+        LUNG + lying + 14.0 * self.clouds(p * 0.16) + split
     }
 
     fn abdomen(&mut self, z: f32) {
@@ -243,7 +249,7 @@ impl<'a> Painter<'a> {
         if z < -20.0 {
             self.soft(v(-140.0, -110.0, z), v(100.0, 100.0, z), |painter, p, hu, cavity| {
                 let depth = organs.liver_depth(&body.build, p).min(cavity - 1.6);
-                let tissue = organs.liver_hu + 2.5 * body.texture.at(p * 0.2);
+                let tissue = organs.liver_hu + 2.5 * painter.noise(p * 0.2);
                 hu + painter.cover(depth) * (tissue - hu)
             });
             self.soft(v(30.0, -40.0, z), v(140.0, 100.0, z), |painter, p, hu, cavity| {
@@ -260,12 +266,12 @@ impl<'a> Painter<'a> {
                 half: kidney.half * 0.52,
                 ..*kidney
             };
-            self.shape(z, &kidney.grown(9.0), |p| FAT + 10.0 * body.texture.at(p * 0.1));
-            self.shape(z, kidney, |p| abdomen::KIDNEY_HU + 2.0 * body.texture.at(p * 0.3));
-            self.shape(z, &sinus, |p| FAT + 70.0 * body.texture.cloud(p * 0.13).max(0.0));
+            self.shape(z, &kidney.grown(9.0), |painter, p| FAT + 10.0 * painter.noise(p * 0.1));
+            self.shape(z, kidney, |painter, p| abdomen::KIDNEY_HU + 2.0 * painter.noise(p * 0.3));
+            self.shape(z, &sinus, |painter, p| FAT + 70.0 * painter.clouds(p * 0.13).max(0.0));
         }
         for organ in &organs.solid {
-            self.shape(z, &organ.shape, |_| organ.hu);
+            self.shape(z, &organ.shape, |_, _| organ.hu);
         }
     }
 
@@ -281,7 +287,7 @@ impl<'a> Painter<'a> {
         }
     }
 
-    fn shape(&mut self, z: f32, shape: &Ellipsoid, tissue: impl Fn(Vec3) -> f32) {
+    fn shape(&mut self, z: f32, shape: &Ellipsoid, tissue: impl Fn(&Self, Vec3) -> f32) {
         let reach = shape.reach() + 1.5;
         if (shape.center.z - z).abs() > reach {
             return;
@@ -290,14 +296,13 @@ impl<'a> Painter<'a> {
         let level = v(shape.center.x, shape.center.y, z);
         self.soft(level - corner, level + corner, |painter, p, hu, _| {
             let cover = painter.cover(shape.depth(p));
-            if cover > 0.0 { hu + cover * (tissue(p) - hu) } else { hu }
+            if cover > 0.0 { hu + cover * (tissue(painter, p) - hu) } else { hu }
         });
     }
 
     fn hollow(&mut self, z: f32, hollow: &Hollow) {
-        let erect = self.body.build.arms == Arms::Hanging;
+        let erect = self.body.build.erect;
         let shape = &hollow.shape;
-        let texture = &self.body.texture;
         let inner = shape.grown(-hollow.wall);
         let tall = if erect { shape.half.z } else { shape.half.y };
         let level = if erect {
@@ -305,10 +310,10 @@ impl<'a> Painter<'a> {
         } else {
             shape.center.y - tall * (1.0 - 2.0 * hollow.air)
         };
-        self.shape(z, shape, |_| 42.0);
-        self.shape(z, &inner, |p| {
+        self.shape(z, shape, |_, _| 42.0);
+        self.shape(z, &inner, |painter, p| {
             let in_air = if erect { p.z - level } else { level - p.y };
-            let fluid = hollow.fluid + 16.0 * texture.cloud(p * 0.17);
+            let fluid = hollow.fluid + 16.0 * painter.clouds(p * 0.17);
             fluid + smooth(-0.6, 0.6, in_air) * (AIR - fluid)
         });
     }
@@ -358,10 +363,10 @@ impl<'a> Painter<'a> {
             v(9.0, 5.5, 20.0),
         );
         if z > -85.0 {
-            self.shape(z, &shape, |_| 36.0);
-            let gas = self.body.texture.at(v(0.5, 0.5, z * 0.06));
+            self.shape(z, &shape, |_, _| 36.0);
+            let gas = self.noise(v(0.5, 0.5, z * 0.06));
             if gas > 0.1 {
-                self.shape(z, &Ellipsoid { half: v(3.2, 1.5, 20.0), ..shape }, |_| -750.0);
+                self.shape(z, &Ellipsoid { half: v(3.2, 1.5, 20.0), ..shape }, |_, _| -750.0);
             }
         }
     }
@@ -369,7 +374,7 @@ impl<'a> Painter<'a> {
     fn nodes_and_nodule(&mut self, z: f32) {
         let body = self.body;
         for node in &body.nodes {
-            self.shape(z, &node.shape, |_| node.hu);
+            self.shape(z, &node.shape, |_, _| node.hu);
         }
         let Some(nodule) = body.nodule.as_ref().filter(|_| self.detail == Detail::Full) else { return };
         for spicule in &nodule.spicules {
@@ -377,7 +382,7 @@ impl<'a> Painter<'a> {
                 painter.hu[at] += painter.cover(depth) * (nodule.hu - painter.hu[at])
             });
         }
-        self.shape(z, &nodule.shape, |p| nodule.hu + 6.0 * body.texture.at(p * 0.6));
+        self.shape(z, &nodule.shape, |painter, p| nodule.hu + 6.0 * painter.noise(p * 0.6));
     }
 
     /// Calls `touch` with the depth inside the bar for each pixel near it.
@@ -416,7 +421,7 @@ impl<'a> Painter<'a> {
                 let (cortex, core) = self.bone_hu[at];
                 let (row, column) = (at / self.grid.columns, at % self.grid.columns);
                 let p = v(self.grid.x(column), self.grid.y(row), z);
-                let spongy = core * (1.0 + 0.22 * body.texture.at(p * 0.9));
+                let spongy = core * (1.0 + 0.22 * self.noise(p * 0.9));
                 let tissue = spongy + (cortex - spongy) * (1.0 - smooth(0.5, 1.9, depth));
                 self.hu[at] += self.cover(depth) * (tissue - self.hu[at]);
             }
@@ -433,7 +438,7 @@ impl<'a> Painter<'a> {
         // Waisted, and flat behind.
         let waist = 1.0 + 0.07 * ((z - center.z) / (LEVEL * 0.5)).powi(2);
         let shape = Ellipsoid::upright(v(0.0, skeleton::spine_y(z), z), v(half_x * waist, half_y * waist, 1e3));
-        self.shape(z, &shape.grown(-1.0), |_| 82.0);
+        self.shape(z, &shape.grown(-1.0), |_, _| 82.0);
         let corner = v(half_x * 1.2 + 3.0, half_y * 1.2 + 3.0, 0.0);
         let (columns, rows) = self.grid.window(shape.center - corner, shape.center + corner);
         for row in rows {
@@ -454,8 +459,8 @@ impl<'a> Painter<'a> {
         let (_, half_y) = skeleton::vertebra_half(z);
         let center = v(0.0, skeleton::spine_y(z) + half_y + 8.0, z);
         let canal = Ellipsoid::upright(center, v(9.0, 7.6, 1e3));
-        self.shape(z, &canal, |_| -40.0);
-        self.shape(z, &canal.grown(-1.6), |_| 12.0);
-        self.shape(z, &Ellipsoid { half: v(4.6, 3.6, 1e3), ..canal }, |_| 38.0);
+        self.shape(z, &canal, |_, _| -40.0);
+        self.shape(z, &canal.grown(-1.6), |_, _| 12.0);
+        self.shape(z, &Ellipsoid { half: v(4.6, 3.6, 1e3), ..canal }, |_, _| 38.0);
     }
 }

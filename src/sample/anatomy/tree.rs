@@ -24,7 +24,7 @@ struct Growth<'a> {
 
 impl Growth<'_> {
     fn radius(&self, points: usize) -> f32 {
-        self.twig * (points as f32).powf(0.42)
+        self.twig * (points as f32).powf(0.40)
     }
 
     /// Grows from `from`, arriving with direction `heading`, to all of `points`.
@@ -34,7 +34,14 @@ impl Growth<'_> {
             return;
         }
         let middle = points.iter().fold(v(0.0, 0.0, 0.0), |sum, &p| sum + p) * (1.0 / points.len() as f32);
-        let to = if points.len() == 1 { middle } else { from.lerp(middle, self.reach) };
+        // The first branches part soon after the root.
+        let reach = match points.len() {
+            1 => 1.0,
+            n if n > 260 => self.reach * 0.5,
+            n if n > 90 => self.reach * 0.75,
+            _ => self.reach,
+        };
+        let to = from.lerp(middle, reach);
         let arrived = self.bent(from, heading, to, radius, out);
         if points.len() == 1 {
             return;
@@ -84,12 +91,12 @@ pub fn grow_lungs(
     airways: &mut Vec<(Bar, f32)>,
 ) {
     for (side, sign) in [(0, -1.0), (1, 1.0)] {
-        let mut arteries = lung_points(build, chambers, sign, 900, rng);
-        let mut veins = lung_points(build, chambers, sign, 760, rng);
+        let mut arteries = lung_points(build, chambers, sign, 1300, rng);
+        let mut veins = lung_points(build, chambers, sign, 1100, rng);
         // Bronchi accompany the arteries: the same branching, beside them, so the same points in the same order.
         let mut bronchi: Vec<Vec3> = arteries.iter().map(|&p| p + v(0.0, 3.4, 2.4)).collect();
         let mut beside = rng.fork("arteries");
-        let grow = |rng| Growth { rng, twig: 0.45, thinnest: 0.40, reach: 0.46, bend: 0.05 };
+        let grow = |rng| Growth { rng, twig: 0.46, thinnest: 0.40, reach: 0.46, bend: 0.05 };
         let outward = v(sign, 0.1, -0.2).unit();
         let mut bars = Vec::new();
         Growth { rng: &mut beside.clone(), twig: 0.40, thinnest: 1.1, reach: 0.46, bend: 0.05 }.branch(
