@@ -1,1 +1,46 @@
+//! One running center: opens the stores, starts every room, and closes them in order.
 
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Config;
+use crate::index::{Db, events};
+use crate::routing::{self, dispatcher};
+use crate::web::{self, App};
+
+/// Makes a data directory that only its owner can read.
+pub fn prepare(data: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data)
+}
+
+/// Runs until told to stop. Prints the addresses on standard output once everything listens.
+pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    prepare(&config.data)?;
+    let db = Db::open(&config.database_url()).await?;
+    let http = TcpListener::bind(config.http.address)?;
+    let http_address = http.local_addr()?;
+    let tasks = TaskTracker::new();
+    tasks.spawn(events::sequence(db.clone(), stop.clone()));
+    tasks.spawn(dispatcher::run(db.clone(), routing::Policy::default(), stop.clone()));
+    let app = App { db: db.clone(), zone: config.zone()?, config: Arc::new(config), stop: stop.clone() };
+    announce(&app.config, http_address)?;
+    web::serve(app, http).await?;
+    stop.cancel();
+    tasks.close();
+    tasks.wait().await;
+    db.close().await;
+    Ok(())
+}
+
+fn announce(config: &Config, http: SocketAddr) -> std::io::Result<()> {
+    let scheme = if config.http.tls_cert.is_some() { "https" } else { "http" };
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "http   {scheme}://{http}/")?;
+    out.flush()
+}

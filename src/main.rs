@@ -1,3 +1,5 @@
 //! The program's door: subcommands, no logic.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    yunying::cli::main()
+}

@@ -1,1 +1,97 @@
-pub mod sample;
+//! Subcommands, one file each: they parse, call the library, print. No logic of their own.
+
+mod center;
+mod community;
+mod sample;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Config;
+use crate::index::Db;
+
+/// What a subcommand ends with when it fails: printed once, by `main`.
+pub type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
+#[derive(Parser)]
+#[command(name = "yunying", version, about = "The shared imaging center of a county medical community, in one program")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run everything on one machine
+    Center(center::CenterArgs),
+    /// Synthetic, plausible studies
+    Sample(sample::SampleArgs),
+    /// Sites of the county community
+    #[command(subcommand)]
+    Site(community::SiteCommand),
+    /// Devices: AE titles bound to sites
+    #[command(subcommand)]
+    Device(community::DeviceCommand),
+    /// People who sign in
+    #[command(subcommand)]
+    User(community::UserCommand),
+    /// Tokens for machines
+    #[command(subcommand)]
+    Token(community::TokenCommand),
+}
+
+/// Which data directory and configuration a subcommand works on.
+#[derive(Args, Clone)]
+pub struct DataArgs {
+    /// Data directory
+    #[arg(long, env = "YUNYING_DATA")]
+    pub data: Option<PathBuf>,
+    /// TOML configuration file
+    #[arg(long, env = "YUNYING_CONFIG")]
+    pub config: Option<PathBuf>,
+}
+
+impl DataArgs {
+    pub fn load(&self) -> Result<Config, crate::config::Error> {
+        let mut config = Config::load(self.config.as_deref())?;
+        if let Some(data) = &self.data {
+            config.data.clone_from(data);
+        }
+        Ok(config)
+    }
+
+    /// The database of an existing or new data directory; also while a center runs on it.
+    pub async fn open(&self) -> Result<Db, Box<dyn std::error::Error + Send + Sync>> {
+        let config = self.load()?;
+        config.validate()?;
+        crate::center::prepare(&config.data)?;
+        Ok(Db::open(&config.database_url()).await?)
+    }
+}
+
+/// Parses the command line and runs it. The process exit code is 0 only on success.
+pub fn main() -> std::process::ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.command {
+        Command::Center(args) => block_on(center::run(args)),
+        Command::Sample(args) => sample::run(args).map_err(Into::into),
+        Command::Site(command) => block_on(command.run()),
+        Command::Device(command) => block_on(command.run()),
+        Command::User(command) => block_on(command.run()),
+        Command::Token(command) => block_on(command.run()),
+    };
+    match outcome {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("yunying: {error}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+fn block_on(work: impl Future<Output = Outcome>) -> Outcome {
+    // rustls wants exactly one provider, chosen before anything asks for TLS; an earlier choice is the same one.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}

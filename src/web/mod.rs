@@ -1,3 +1,146 @@
-//! HTTP: the application's files and, beside them, what it asks the server.
+//! HTTP: the application and its JSON API, DICOMweb, the live event stream.
+//!
+//! Owns the route table ([`routes`]), who is calling ([`auth`]) and how errors look ([`problem`]). Holds no SQL: handlers open
+//! a transaction, call `index`, and answer. Every query carries the caller's site scope; a row outside it is "not found".
 
 pub mod assets;
+pub mod auth;
+mod board;
+mod cases;
+mod desk;
+mod events;
+mod openapi;
+pub mod passwords;
+mod problem;
+mod routes;
+mod rows;
+mod session;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+
+pub use problem::{Answer, Problem};
+pub use routes::{Access, Route};
+
+use crate::clock;
+use crate::config::Config;
+use crate::domain::Micros;
+use crate::index::Db;
+
+/// A JSON body is a form somebody typed; images come by DIMSE.
+const MAX_BODY: usize = 1 << 20;
+
+/// What handlers work with. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    pub db: Db,
+    pub config: Arc<Config>,
+    pub zone: jiff::tz::TimeZone,
+    /// Cancelled when the center shuts down; streams end with it.
+    pub stop: CancellationToken,
+}
+
+impl App {
+    pub fn idle(&self) -> Duration {
+        Duration::from_secs(u64::from(self.config.http.idle_minutes) * 60)
+    }
+
+    /// When the current day began in the center's time zone.
+    pub fn day_start(&self) -> Micros {
+        let now = jiff::Timestamp::from_microsecond(clock::now().0).unwrap_or_default();
+        let start = now.to_zoned(self.zone.clone()).start_of_day();
+        Micros(start.map_or(0, |start| start.timestamp().as_microsecond()))
+    }
+}
+
+/// The whole route table.
+pub fn routes() -> Vec<Route> {
+    let mut routes = session::routes();
+    routes.extend(cases::routes());
+    routes.extend(desk::routes());
+    routes.extend(board::routes());
+    routes.extend(events::routes());
+    routes.extend(openapi::routes());
+    routes
+}
+
+/// The service of one center.
+pub fn service(app: App) -> Router {
+    routes::router(routes(), &app)
+        .route("/healthz", get(async || "ok\n"))
+        .fallback(page)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(from_fn(security_headers))
+        .layer(CompressionLayer::new())
+        .layer(CatchPanicLayer::new())
+        .with_state(app)
+}
+
+/// Serves until told to stop, then lets running requests finish.
+pub async fn serve(app: App, listener: std::net::TcpListener) -> std::io::Result<()> {
+    let handle = axum_server::Handle::new();
+    let stop = app.stop.clone();
+    let tls = app.config.http.tls_cert.clone().zip(app.config.http.tls_key.clone());
+    let service = service(app).into_make_service_with_connect_info::<SocketAddr>();
+    let shutdown = handle.clone();
+    tokio::spawn(async move {
+        stop.cancelled().await;
+        shutdown.graceful_shutdown(Some(Duration::from_secs(5)));
+    });
+    listener.set_nonblocking(true)?;
+    match tls {
+        None => axum_server::from_tcp(listener)?.handle(handle).serve(service).await,
+        Some((cert, key)) => {
+            let config = axum_server::tls_rustls::RustlsConfig::from_pem_file(cert, key).await?;
+            axum_server::from_tcp_rustls(listener, config)?.handle(handle).serve(service).await
+        }
+    }
+}
+
+/// The application's files; any other path that looks like a page is the application too, which routes by itself.
+async fn page(request: Request) -> Response {
+    let path = request.uri().path();
+    let is_api = ["/api/", "/dicomweb/", "/fhir/"].iter().any(|prefix| path.starts_with(prefix));
+    if is_api {
+        return Problem::not_found().into_response();
+    }
+    if !matches!(*request.method(), axum::http::Method::GET | axum::http::Method::HEAD) {
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
+    assets::serve(request.uri().clone(), request.headers().clone()).await
+}
+
+async fn security_headers(request: Request, next: Next) -> Response {
+    const HEADERS: [(HeaderName, &str); 5] = [
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data: blob:; \
+             worker-src 'self'; frame-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; \
+             frame-ancestors 'self'",
+        ),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_FRAME_OPTIONS, "SAMEORIGIN"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    ];
+    let private = request.uri().path().starts_with("/api/");
+    let mut response = next.run(request).await;
+    for (name, value) in HEADERS {
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    if private {
+        response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    }
+    response
+}

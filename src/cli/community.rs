@@ -1,0 +1,280 @@
+//! `yunying site|device|user|token add|list|remove`, also while a center runs on the same data directory.
+
+use std::io::{BufRead, IsTerminal, Write};
+
+use clap::Subcommand;
+
+use super::{DataArgs, Outcome};
+use crate::clock;
+use crate::domain::Role;
+use crate::index::community::{self, NewAccount};
+use crate::index::{Tx, events};
+use crate::web::{auth, passwords};
+
+#[derive(Subcommand)]
+pub enum SiteCommand {
+    /// Add an institution
+    Add {
+        #[command(flatten)]
+        data: DataArgs,
+        /// Short code, e.g. QH
+        #[arg(long)]
+        code: String,
+        #[arg(long)]
+        name: String,
+        #[arg(long, default_value = "township", value_parser = ["county", "township", "community"])]
+        kind: String,
+    },
+    List {
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    Remove {
+        #[command(flatten)]
+        data: DataArgs,
+        #[arg(long)]
+        code: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum DeviceCommand {
+    /// Add a device: its AE title may then open associations
+    Add {
+        #[command(flatten)]
+        data: DataArgs,
+        /// AE title, 1 to 16 characters
+        #[arg(long)]
+        ae: String,
+        /// Code of its site
+        #[arg(long)]
+        site: String,
+        #[arg(long)]
+        modality: String,
+        /// Network it must call from, e.g. 10.20.3.0/24
+        #[arg(long)]
+        network: Option<ipnet::IpNet>,
+    },
+    List {
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    Remove {
+        #[command(flatten)]
+        data: DataArgs,
+        #[arg(long)]
+        ae: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum UserCommand {
+    /// Add a person; the password is asked for, or read from standard input
+    Add {
+        #[command(flatten)]
+        data: DataArgs,
+        #[arg(long)]
+        login: String,
+        #[arg(long)]
+        name: String,
+        #[arg(long, default_value = "")]
+        title: String,
+        #[arg(long, value_parser = role)]
+        role: Role,
+        /// Code of the site an operator or clinician belongs to
+        #[arg(long)]
+        site: Option<String>,
+        /// Modalities a specialist may read, e.g. CT,DX; default: all
+        #[arg(long, default_value = "*")]
+        modalities: String,
+        /// Read the password from standard input without a prompt
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    List {
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    Remove {
+        #[command(flatten)]
+        data: DataArgs,
+        #[arg(long)]
+        login: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum TokenCommand {
+    /// Add a token; it is printed once, alone on standard output
+    Add {
+        #[command(flatten)]
+        data: DataArgs,
+        #[arg(long)]
+        name: String,
+        #[arg(long, value_parser = role)]
+        role: Role,
+        /// Code of the one site it may see; default: all
+        #[arg(long)]
+        site: Option<String>,
+    },
+    List {
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    Remove {
+        #[command(flatten)]
+        data: DataArgs,
+        #[arg(long)]
+        name: String,
+    },
+}
+
+fn role(word: &str) -> Result<Role, String> {
+    Role::from_word(word).ok_or_else(|| {
+        let words: Vec<_> = Role::ALL.iter().map(|role| role.word()).collect();
+        format!("one of {}", words.join(", "))
+    })
+}
+
+impl SiteCommand {
+    pub async fn run(self) -> Outcome {
+        match self {
+            Self::Add { data, code, name, kind } => {
+                change(&data, async |tx| community::add_site(tx, &code, &name, &kind, clock::now()).await.map(drop))
+                    .await
+            }
+            Self::Remove { data, code } => {
+                change(&data, async |tx| community::remove_site(tx, &code, clock::now()).await).await
+            }
+            Self::List { data } => {
+                let rows = community::sites(&mut data.open().await?.read().await?).await?;
+                print(rows.iter().map(|site| format!("{}\t{}\t{}", site.code, site.kind, site.name)))
+            }
+        }
+    }
+}
+
+impl DeviceCommand {
+    pub async fn run(self) -> Outcome {
+        match self {
+            Self::Add { data, ae, site, modality, network } => {
+                if ae.is_empty() || ae.len() > 16 || !ae.is_ascii() || ae.trim() != ae {
+                    return Err("an AE title has 1 to 16 ASCII characters".into());
+                }
+                let network = network.map(|net| net.to_string());
+                change(&data, async |tx| {
+                    let site = community::site_by_code(tx, &site).await?.id;
+                    let network = network.as_deref();
+                    community::add_device(tx, &ae, site, &modality, network, clock::now()).await.map(drop)
+                })
+                .await
+            }
+            Self::Remove { data, ae } => {
+                change(&data, async |tx| community::remove_device(tx, &ae, clock::now()).await).await
+            }
+            Self::List { data } => {
+                let mut tx = data.open().await?.read().await?;
+                let sites = community::sites(&mut tx).await?;
+                let code = |id| sites.iter().find(|site| site.id == id).map_or("", |site| site.code.as_str());
+                print(community::devices(&mut tx).await?.iter().map(|device| {
+                    let network = device.network.as_deref().unwrap_or("any");
+                    format!("{}\t{}\t{}\t{network}", device.ae_title, code(device.site_id), device.modality)
+                }))
+            }
+        }
+    }
+}
+
+impl UserCommand {
+    pub async fn run(self) -> Outcome {
+        match self {
+            Self::Add { data, login, name, title, role, site, modalities, password_stdin } => {
+                let password = ask_password(password_stdin)?;
+                if password.chars().count() < 8 {
+                    return Err("a password has at least 8 characters".into());
+                }
+                let password_hash = passwords::hash(&password).map_err(|e| e.to_string())?;
+                change(&data, async |tx| {
+                    let site = site_id(tx, site.as_deref()).await?;
+                    let new = NewAccount {
+                        login: login.clone(),
+                        name: name.clone(),
+                        title: title.clone(),
+                        role,
+                        site,
+                        modalities: modalities.clone(),
+                        password_hash: password_hash.clone(),
+                    };
+                    community::add_account(tx, &new, clock::now()).await.map(drop)
+                })
+                .await
+            }
+            Self::Remove { data, login } => {
+                change(&data, async |tx| community::remove_account(tx, &login, clock::now()).await).await
+            }
+            Self::List { data } => {
+                let rows = community::accounts(&mut data.open().await?.read().await?).await?;
+                print(rows.iter().map(|a| format!("{}\t{}\t{}\t{}", a.login, a.role, a.name, a.modalities)))
+            }
+        }
+    }
+}
+
+impl TokenCommand {
+    pub async fn run(self) -> Outcome {
+        match self {
+            Self::Add { data, name, role, site } => {
+                let secret = auth::new_secret();
+                change(&data, async |tx| {
+                    let site = site_id(tx, site.as_deref()).await?;
+                    community::add_token(tx, &name, &auth::hash(&secret), role, site, clock::now()).await.map(drop)
+                })
+                .await?;
+                print([secret].into_iter())
+            }
+            Self::Remove { data, name } => {
+                change(&data, async |tx| community::remove_token(tx, &name, clock::now()).await).await
+            }
+            Self::List { data } => {
+                let rows = community::tokens(&mut data.open().await?.read().await?).await?;
+                print(rows.iter().map(|token| format!("{}\t{}", token.name, token.role)))
+            }
+        }
+    }
+}
+
+async fn site_id(tx: &mut Tx, code: Option<&str>) -> crate::index::Result<Option<crate::domain::SiteId>> {
+    match code {
+        Some(code) => Ok(Some(community::site_by_code(tx, code).await?.id)),
+        None => Ok(None),
+    }
+}
+
+/// One change in one transaction; its events are chained before the command ends.
+async fn change(data: &DataArgs, work: impl AsyncFnOnce(&mut Tx) -> crate::index::Result<()>) -> Outcome {
+    let db = data.open().await?;
+    let mut tx = db.write().await?;
+    work(&mut tx).await?;
+    tx.commit().await?;
+    while events::chain_batch(&db).await? {}
+    db.close().await;
+    Ok(())
+}
+
+fn print(lines: impl Iterator<Item = String>) -> Outcome {
+    let mut out = std::io::stdout().lock();
+    for line in lines {
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
+}
+
+/// Standard input's first line; a terminal is asked aloud.
+fn ask_password(silent: bool) -> std::io::Result<String> {
+    if !silent && std::io::stdin().is_terminal() {
+        eprint!("password (will be visible): ");
+    }
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line)?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}

@@ -1,0 +1,138 @@
+//! Who is calling: a person's session cookie or a machine's bearer token, and what they may see.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use rand::RngCore;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::{Answer, App, Problem};
+use crate::clock;
+use crate::domain::{AccountId, Micros, Role, TokenId};
+use crate::index::{Scope, community, sessions};
+
+pub const COOKIE: &str = "yunying_session";
+pub const CSRF_HEADER: &str = "x-yunying-csrf";
+/// A session's last use is written at most this often.
+const TOUCH_EVERY: Duration = Duration::from_secs(30);
+
+/// Who calls, as the guard found out; every handler that is not public can ask for it.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    pub who: Who,
+    pub role: Role,
+    pub scope: Scope,
+}
+
+#[derive(Debug, Clone)]
+pub enum Who {
+    Person { account: AccountId, session: Vec<u8> },
+    Machine(TokenId),
+}
+
+impl Caller {
+    /// The person behind the call; machines are refused where a person must answer for it.
+    pub fn account(&self) -> Answer<AccountId> {
+        match self.who {
+            Who::Person { account, .. } => Ok(account),
+            Who::Machine(_) => Err(Problem::forbidden()),
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Answer<Self> {
+        parts.extensions.get::<Caller>().cloned().ok_or(Problem::unauthenticated())
+    }
+}
+
+#[derive(Clone)]
+pub struct Guard {
+    pub app: App,
+    pub roles: &'static [Role],
+}
+
+/// Lets a request through to its handler if its caller has one of the route's roles.
+pub async fn guard(State(guard): State<Guard>, mut request: Request, next: Next) -> Answer<Response> {
+    let caller = identify(&guard.app, request.headers(), request.method()).await?;
+    if !guard.roles.contains(&caller.role) {
+        return Err(Problem::forbidden());
+    }
+    request.extensions_mut().insert(caller);
+    Ok(next.run(request).await)
+}
+
+async fn identify(app: &App, headers: &HeaderMap, method: &Method) -> Answer<Caller> {
+    if let Some(secret) = bearer(headers) {
+        let token = community::token_by_hash(&mut app.db.read().await?, &hash(secret)).await?;
+        let token = token.ok_or(Problem::unauthenticated())?;
+        let scope = token.site_id.map_or(Scope::All, Scope::Site);
+        return Ok(Caller { who: Who::Machine(token.id), role: token.role, scope });
+    }
+    let session_hash = hash(cookie(headers).ok_or(Problem::unauthenticated())?);
+    let now = clock::now();
+    let mut tx = app.db.read().await?;
+    let session = sessions::find(&mut tx, &session_hash, app.idle(), now).await?.ok_or(Problem::unauthenticated())?;
+    let account = community::account(&mut tx, session.account_id).await.map_err(|_| Problem::unauthenticated())?;
+    drop(tx);
+    let changes_something = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    if changes_something && !csrf_matches(headers, &session.csrf) {
+        return Err(Problem::new(axum::http::StatusCode::FORBIDDEN, "csrf"));
+    }
+    if now.since(session.seen_us) > TOUCH_EVERY {
+        touch(app, &session_hash, now).await?;
+    }
+    let scope = account.site_id.map_or(Scope::All, Scope::Site);
+    Ok(Caller { who: Who::Person { account: account.id, session: session_hash }, role: account.role, scope })
+}
+
+async fn touch(app: &App, session_hash: &[u8], now: Micros) -> Answer<()> {
+    let mut tx = app.db.write().await?;
+    sessions::touch(&mut tx, session_hash, now).await?;
+    Ok(tx.commit().await?)
+}
+
+fn csrf_matches(headers: &HeaderMap, expected: &str) -> bool {
+    let given = headers.get(CSRF_HEADER).map_or(&b""[..], |value| value.as_bytes());
+    given.ct_eq(expected.as_bytes()).into()
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
+}
+
+fn cookie(headers: &HeaderMap) -> Option<&str> {
+    let pairs = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
+    pairs.flat_map(|line| line.split("; ")).find_map(|pair| pair.strip_prefix(COOKIE)?.strip_prefix('='))
+}
+
+/// What is stored of a secret: its SHA-256. The secrets have 256 random bits, so no salt is needed.
+pub fn hash(secret: &str) -> Vec<u8> {
+    Sha256::digest(secret.as_bytes()).to_vec()
+}
+
+/// A new secret of 256 random bits, URL-safe.
+pub fn new_secret() -> String {
+    let mut bytes = [0; 32];
+    rand::rng().fill_bytes(&mut bytes);
+    BASE64_URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// The caller's network address; behind a proxy, the last one the proxy named.
+pub fn address(app: &App, headers: &HeaderMap, peer: SocketAddr) -> String {
+    let forwarded = headers.get("x-forwarded-for").and_then(|value| value.to_str().ok());
+    match forwarded.and_then(|list| list.rsplit(',').next()) {
+        Some(last) if app.config.http.behind_proxy => last.trim().to_owned(),
+        _ => peer.ip().to_string(),
+    }
+}

@@ -1,0 +1,111 @@
+//! The manager's board: queue, duty, turnaround of the day.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use wire::{Board, DutyLine, Person, Place, SiteLine, Turnaround, Urgency};
+
+use super::auth::Caller;
+use super::cases::median;
+use super::routes::{Access, Route};
+use super::rows::{case_row, positions};
+use super::{Answer, App};
+use crate::clock;
+use crate::domain::{CaseState, Role};
+use crate::index::cases::{self, Figure, Row};
+use crate::index::{Tx, community, duty, events};
+
+const OPEN_CASES: i64 = 500;
+
+pub fn routes() -> Vec<Route> {
+    let access = Access::Roles(&[Role::Manager]);
+    vec![Route::get("/api/v1/board", access, "Queue, duty and turnaround", board)]
+}
+
+async fn board(State(app): State<App>, caller: Caller) -> Answer<Json<Board>> {
+    let now = clock::now();
+    let day_start = app.day_start();
+    let mut tx = app.db.read().await?;
+    let open = cases::open_cases(&mut tx, caller.scope, OPEN_CASES).await?;
+    let figures = cases::figures(&mut tx, caller.scope, day_start).await?;
+    let signed: Vec<&Figure> = figures.iter().filter(|f| f.signed_us.is_some_and(|at| at >= day_start)).collect();
+    let in_time = signed.iter().filter(|f| f.in_time()).count();
+    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let places = positions(&cases::queue_order(&mut tx).await?);
+    let arriving = figures.iter().filter(|f| f.state == CaseState::Arriving).count();
+    let unsigned = figures.iter().filter(|f| f.state != CaseState::Signed).count();
+    Ok(Json(Board {
+        now_us: now.0,
+        seq: events::last_seq(&mut tx).await?,
+        today: number(unsigned + signed.len()),
+        signed: number(signed.len()),
+        waiting: number(unsigned - arriving),
+        arriving: number(arriving),
+        median_minutes: median(signed.iter().filter_map(|f| f.minutes()).collect()),
+        in_time_percent: (!signed.is_empty()).then(|| 100.0 * in_time as f64 / signed.len() as f64),
+        overdue: number(open.iter().filter(|row| row.due_us.is_some_and(|due| due < now)).count()),
+        quarantined: number(open.iter().map(|row| usize::try_from(row.quarantined).unwrap_or(0)).sum()),
+        duty: duty_lines(&mut tx, &open, &signed).await?,
+        sites: site_lines(&mut tx, &figures, &signed).await?,
+        lanes: lanes(&signed),
+        open: open.iter().map(|row| case_row(row, &places)).collect(),
+    }))
+}
+
+async fn duty_lines(tx: &mut Tx, open: &[Row], signed: &[&Figure]) -> Answer<Vec<DutyLine>> {
+    let on_duty = duty::on_duty(tx).await?;
+    let readers = community::accounts(tx).await?.into_iter().filter(|account| account.role.reads());
+    Ok(readers
+        .map(|account| {
+            let since = on_duty.iter().find(|d| d.account_id == account.id).map(|d| d.since_us.0);
+            let current = open.iter().find(|row| row.assignee_id == Some(account.id) && row.lease.is_some());
+            let own: Vec<f64> =
+                signed.iter().filter(|f| f.assignee_id == Some(account.id)).filter_map(|f| f.minutes()).collect();
+            DutyLine {
+                who: Person { id: account.id.0, name: account.name, title: account.title },
+                modalities: account.modalities.split(',').map(|m| m.trim().to_owned()).collect(),
+                on_duty: since.is_some(),
+                since_us: since,
+                current: current.map(|row| case_row(row, &Default::default())),
+                signed_today: u32::try_from(own.len()).unwrap_or(u32::MAX),
+                median_minutes: median(own),
+            }
+        })
+        .collect())
+}
+
+async fn site_lines(tx: &mut Tx, figures: &[Figure], signed: &[&Figure]) -> Answer<Vec<SiteLine>> {
+    let sites = community::sites(tx).await?;
+    Ok(sites
+        .into_iter()
+        .map(|site| {
+            let mut minutes: Vec<f64> =
+                signed.iter().filter(|f| f.site_id == site.id).filter_map(|f| f.minutes()).collect();
+            minutes.sort_by(f64::total_cmp);
+            let open = figures.iter().filter(|f| f.site_id == site.id && f.state != CaseState::Signed).count();
+            SiteLine {
+                site: Place { id: site.id.0, name: site.name },
+                today: u32::try_from(open + minutes.len()).unwrap_or(u32::MAX),
+                p90_minutes: minutes.get(minutes.len() * 9 / 10).copied(),
+                median_minutes: median(minutes),
+            }
+        })
+        .filter(|line| line.today > 0)
+        .collect())
+}
+
+fn lanes(signed: &[&Figure]) -> Vec<Turnaround> {
+    let mut lanes: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    for figure in signed {
+        lanes.entry(&figure.modality).or_default().extend(figure.minutes());
+    }
+    lanes
+        .into_iter()
+        .map(|(modality, mut minutes)| {
+            minutes.sort_by(f64::total_cmp);
+            let target_minutes = crate::routing::target(modality, Urgency::Routine).as_secs_f64() / 60.0;
+            Turnaround { modality: modality.to_owned(), minutes, target_minutes }
+        })
+        .collect()
+}

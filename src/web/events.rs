@@ -1,0 +1,130 @@
+//! The live stream: the event log as server-sent events, from where the caller left off.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::{Query, State};
+use axum::http::HeaderMap;
+use axum::response::sse::{self, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::Stream;
+use serde::Deserialize;
+use wire::{Event, EventKind};
+
+use super::auth::{Caller, Who};
+use super::routes::{EVERYBODY, Route};
+use super::{Answer, App};
+use crate::clock;
+use crate::domain::Role;
+use crate::index::events::{self, Chained};
+use crate::index::{Scope, community, duty, sessions};
+
+const BATCH: i64 = 200;
+/// How often a stream asks whether its caller may still listen, and notes a specialist's page as alive.
+const CHECK: Duration = Duration::from_secs(15);
+
+pub fn routes() -> Vec<Route> {
+    vec![Route::get("/api/v1/events", EVERYBODY, "The event log, live", stream)]
+}
+
+#[derive(Deserialize)]
+struct From {
+    after: Option<i64>,
+}
+
+async fn stream(
+    State(app): State<App>,
+    caller: Caller,
+    headers: HeaderMap,
+    Query(from): Query<From>,
+) -> Answer<Response> {
+    let last_id = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
+    let start = match last_id.or(from.after) {
+        Some(seq) => seq,
+        None => events::last_seq(&mut app.db.read().await?).await?,
+    };
+    let keep_alive = KeepAlive::new().interval(Duration::from_secs(10));
+    Ok(Sse::new(follow(app, caller, start)).keep_alive(keep_alive).into_response())
+}
+
+fn follow(app: App, caller: Caller, mut seq: i64) -> impl Stream<Item = Result<sse::Event, Infallible>> {
+    async_stream::stream! {
+        let mut chained = app.db.watch();
+        let mut checked = tokio::time::Instant::now();
+        loop {
+            if checked.elapsed() >= CHECK {
+                checked = tokio::time::Instant::now();
+                if !still_welcome(&app, &caller).await {
+                    return;
+                }
+            }
+            chained.borrow_and_update();
+            let page = match app.db.read().await {
+                Ok(mut tx) => events::after(&mut tx, seq, caller.scope, BATCH).await.unwrap_or_default(),
+                Err(_) => Vec::new(),
+            };
+            let more = i64::try_from(page.len()).is_ok_and(|len| len == BATCH);
+            for event in page {
+                seq = event.seq;
+                if may_see(&caller, &event) {
+                    yield Ok(frame(event));
+                }
+            }
+            if more {
+                continue;
+            }
+            tokio::select! {
+                changed = chained.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(CHECK) => {}
+                () = app.stop.cancelled() => return,
+            }
+        }
+    }
+}
+
+fn frame(event: Chained) -> sse::Event {
+    let body = Event {
+        seq: event.seq,
+        kind: event.kind.clone(),
+        at_us: event.at_us.0,
+        site: event.site_id,
+        study: event.study_id,
+        case: event.case_id,
+        account: event.subject_id.or(event.account_id),
+        report: event.report_id,
+    };
+    let data = serde_json::to_string(&body).unwrap_or_default();
+    sse::Event::default().id(event.seq.to_string()).event(event.kind).data(data)
+}
+
+/// Who opened what, and who signed in where, is for those who answer for it.
+fn may_see(caller: &Caller, event: &Chained) -> bool {
+    let audit = EventKind::from_word(&event.kind).is_none_or(|kind| {
+        let word = kind.word();
+        ["session.", "account.", "token."].iter().any(|prefix| word.starts_with(prefix))
+            || matches!(kind, EventKind::StudyOpened | EventKind::ReportOpened)
+    });
+    !audit || matches!(caller.role, Role::Manager | Role::Admin)
+}
+
+/// The session or token still stands; a specialist's open page counts as a sign of life.
+async fn still_welcome(app: &App, caller: &Caller) -> bool {
+    let check = async {
+        let now = clock::now();
+        let mut tx = app.db.read().await?;
+        match &caller.who {
+            Who::Machine(id) => Ok(community::tokens(&mut tx).await?.iter().any(|token| token.id == *id)),
+            Who::Person { account, session } => {
+                let open = sessions::find(&mut tx, session, app.idle(), now).await?.is_some();
+                drop(tx);
+                if open && caller.role.reads() && caller.scope == Scope::All {
+                    let mut tx = app.db.write().await?;
+                    duty::seen(&mut tx, *account, now).await?;
+                    tx.commit().await?;
+                }
+                Ok::<_, crate::index::Error>(open)
+            }
+        }
+    };
+    check.await.unwrap_or(false)
+}
