@@ -4,3 +4,5 @@
 //! no keys: `index` stores what these rules allow, `signing` seals it.
 
 pub mod pdf;
+pub mod state;
+pub mod templates;
