@@ -17,21 +17,28 @@ pub struct SampleArgs {
     /// Number of two-view chest radiographs.
     #[arg(long, default_value_t = 1)]
     pub dr: usize,
+    /// Number of abdominal ultrasound studies: a colour clip and stills.
+    #[arg(long, default_value_t = 1)]
+    pub us: usize,
     /// Slices of each CT.
     #[arg(long, default_value_t = 128)]
     pub slices: usize,
+    /// Small files: JPEG-LS, radiographs read out two by two, shorter clips.
+    #[arg(long)]
+    pub compact: bool,
     /// The same seed makes the same people and pictures.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
 }
 
 pub fn run(args: SampleArgs) -> Result<(), SampleError> {
-    let plan = Plan { ct: args.ct, dr: args.dr, us: 0, slices: args.slices, seed: args.seed, now: clock::now() };
-    let made = write(&plan, &args.out, |study| {
+    let SampleArgs { out, ct, dr, us, slices, compact, seed } = args;
+    let plan = Plan { ct, dr, us, slices, seed, compact, now: clock::now() };
+    let made = write(&plan, &out, |study| {
         let exam = &study.exam;
         let name = exam.person.chinese_name();
         println!("{}  {name}  {}  {} files", exam.device.ae_title, exam.description, study.files.len());
     })?;
-    println!("{} studies in {}", made.len(), args.out.display());
+    println!("{} studies in {}", made.len(), out.display());
     Ok(())
 }

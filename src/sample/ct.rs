@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use dicom_dictionary_std::{tags, uids};
 
 use super::anatomy::{Arms, Body, Detail, Grid, Painter};
-use super::dataset::{Dataset, EXPLICIT};
+use super::dataset::{Dataset, Packing};
 use super::exam::{Exam, Series, da, later, tm};
 use super::noise::Grain;
 use super::rng::Rng;
@@ -163,7 +163,7 @@ impl Scan {
 const SERIES: Series = Series { number: 2, description: "胸部平扫 2.5mm 标准", protocol: "胸部平扫" };
 
 /// Writes the series' files into `folder`; returns their paths.
-pub fn write(exam: &Exam, slices: usize, folder: &Path) -> Result<Vec<PathBuf>, SampleError> {
+pub fn write(exam: &Exam, slices: usize, packing: Packing, folder: &Path) -> Result<Vec<PathBuf>, SampleError> {
     let scan = Scan::new(exam.seed, exam.person.female, slices);
     let next = AtomicUsize::new(0);
     each(|| {
@@ -177,7 +177,7 @@ pub fn write(exam: &Exam, slices: usize, folder: &Path) -> Result<Vec<PathBuf>, 
             let path = folder.join(format!("ct-{:04}.dcm", index + 1));
             let mut data = instance(exam, &scan, index);
             data.pixels(scan.stored(&mut painter, index));
-            data.write(&path, EXPLICIT, &exam.device.ae_title)?;
+            data.write_packed(&path, packing, &exam.device.ae_title)?;
             paths.push(path);
         }
     })
@@ -193,15 +193,15 @@ fn instance(exam: &Exam, scan: &Scan, index: usize) -> Dataset {
         ..SERIES
     };
     let at = later(exam.started, 40.0 + index as f64 * 0.06);
-    let z = f64::from(scan.z(index));
-    let spacing = f64::from(scan.spacing);
+    let z = exact(scan.z(index));
+    let spacing = exact(scan.spacing);
     let mut data = exam.instance(uids::CT_IMAGE_STORAGE, &series, index + 1, at);
     data.text(tags::IMAGE_TYPE, "ORIGINAL\\PRIMARY\\AXIAL")
         .number(tags::ACQUISITION_NUMBER, 1.0)
         .text(tags::PATIENT_POSITION, "HFS")
         .text(tags::FRAME_OF_REFERENCE_UID, exam.frame_of_reference())
         .empty(tags::POSITION_REFERENCE_INDICATOR)
-        .numbers(tags::IMAGE_POSITION_PATIENT, &[f64::from(scan.origin[0]), f64::from(scan.origin[1]), z])
+        .numbers(tags::IMAGE_POSITION_PATIENT, &[exact(scan.origin[0]), exact(scan.origin[1]), z])
         .numbers(tags::IMAGE_ORIENTATION_PATIENT, &[1.0, 0.0, 0.0, 0.0, 1.0, 0.0])
         .number(tags::SLICE_LOCATION, z)
         .number(tags::SLICE_THICKNESS, f64::from(scan.thickness))
@@ -213,6 +213,11 @@ fn instance(exam: &Exam, scan: &Scan, index: usize) -> Dataset {
         .text(tags::WINDOW_WIDTH, "400\\1500\\2000")
         .text(tags::WINDOW_CENTER_WIDTH_EXPLANATION, "纵隔窗\\肺窗\\骨窗");
     data
+}
+
+/// The decimal that was meant, to a tenth of a micrometre.
+fn exact(millimetres: f32) -> f64 {
+    (f64::from(millimetres) * 1e4).round() / 1e4
 }
 
 fn pixel_module(data: &mut Dataset, layout: Layout) {
@@ -234,7 +239,7 @@ fn pixel_module(data: &mut Dataset, layout: Layout) {
 
 fn technique(data: &mut Dataset, exam: &Exam, scan: &Scan) {
     let started = later(exam.started, 40.0);
-    let diameter = f64::from(scan.spacing) * SIDE as f64;
+    let diameter = exact(scan.spacing) * SIDE as f64;
     data.number(tags::KVP, 120.0)
         .number(tags::X_RAY_TUBE_CURRENT, 180.0)
         .number(tags::EXPOSURE_TIME, 600.0)
@@ -248,5 +253,6 @@ fn technique(data: &mut Dataset, exam: &Exam, scan: &Scan) {
         .text(tags::ROTATION_DIRECTION, "CW")
         .number(tags::SPIRAL_PITCH_FACTOR, 1.375)
         .number(tags::CTD_IVOL, 7.4)
+        .code(tags::CTDI_PHANTOM_TYPE_CODE_SEQUENCE, "113691", "DCM", "IEC Body Dosimetry Phantom")
         .text(tags::ACQUISITION_DATE_TIME, format!("{}{}", da(started), tm(started)));
 }

@@ -6,7 +6,10 @@ use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
 use dicom_core::value::{DataSetSequence, PixelFragmentSequence, Value};
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::{StandardDataDictionary, tags, uids};
+use dicom_encoding::adapters::EncodeOptions;
+use dicom_encoding::{Codec, TransferSyntaxIndex};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
+use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 
 use super::SampleError;
 
@@ -93,6 +96,11 @@ impl Dataset {
         self
     }
 
+    pub fn bytes(&mut self, tag: Tag, vr: VR, values: Vec<u8>) -> &mut Self {
+        self.0.put(DataElement::new(tag, vr, PrimitiveValue::U8(values.into())));
+        self
+    }
+
     /// An attribute that names another attribute (VR AT).
     pub fn pointer(&mut self, tag: Tag, to: Tag) -> &mut Self {
         self.0.put(DataElement::new(tag, VR::AT, PrimitiveValue::Tags(vec![to].into())));
@@ -136,19 +144,53 @@ impl Dataset {
     /// Writes the file; SOP class and instance are read from the data set.
     pub fn write(self, path: &Path, transfer_syntax: &str, ae_title: &str) -> Result<(), SampleError> {
         let failed = |reason: String| SampleError::Write { path: path.to_owned(), reason };
-        let meta = FileMetaTableBuilder::new()
-            .transfer_syntax(transfer_syntax)
-            .implementation_class_uid("2.25.247189375512190673402318842905612367113")
-            .implementation_version_name("YUNYING_SAMPLE")
-            .source_application_entity_title(ae_title);
+        let meta = meta(transfer_syntax, ae_title);
         let file = self.0.with_meta(meta).map_err(|e| failed(e.to_string()))?;
         file.write_to_file(path).map_err(|e| failed(e.to_string()))
+    }
+
+    /// Writes a file of one grey frame, as it is or compressed without loss.
+    pub fn write_packed(mut self, path: &Path, packing: Packing, ae_title: &str) -> Result<(), SampleError> {
+        if packing == Packing::Plain {
+            return self.write(path, EXPLICIT, ae_title);
+        }
+        let frame = self.jpeg_ls(ae_title)?;
+        self.frames(vec![frame]);
+        self.write(path, uids::JPEGLS_LOSSLESS, ae_title)
+    }
+
+    fn jpeg_ls(&self, ae_title: &str) -> Result<Vec<u8>, SampleError> {
+        let failed = |reason: String| SampleError::Encode(reason);
+        let native = self.0.clone().with_meta(meta(EXPLICIT, ae_title)).map_err(|e| failed(e.to_string()))?;
+        let syntax = TransferSyntaxRegistry.get(uids::JPEGLS_LOSSLESS);
+        let Some(Codec::EncapsulatedPixelData(_, Some(writer))) = syntax.map(|s| s.codec()) else {
+            return Err(failed("this build has no JPEG-LS encoder".to_owned()));
+        };
+        let mut frame = Vec::new();
+        writer.encode_frame(&native, 0, EncodeOptions::default(), &mut frame).map_err(|e| failed(e.to_string()))?;
+        Ok(frame)
     }
 
     #[cfg(test)]
     pub fn object(&self) -> &InMemDicomObject {
         &self.0
     }
+}
+
+fn meta(transfer_syntax: &str, ae_title: &str) -> FileMetaTableBuilder {
+    FileMetaTableBuilder::new()
+        .transfer_syntax(transfer_syntax)
+        .implementation_class_uid("2.25.247189375512190673402318842905612367113")
+        .implementation_version_name("YUNYING_SAMPLE")
+        .source_application_entity_title(ae_title)
+}
+
+/// How grey pixels are kept in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Packing {
+    Plain,
+    /// JPEG-LS, lossless.
+    JpegLs,
 }
 
 pub const EXPLICIT: &str = uids::EXPLICIT_VR_LITTLE_ENDIAN;

@@ -9,7 +9,7 @@ use dicom_core::VR;
 use dicom_dictionary_std::{tags, uids};
 
 use super::anatomy::{Arms, Body};
-use super::dataset::{Dataset, EXPLICIT, coded};
+use super::dataset::{Dataset, Packing, coded};
 use super::exam::{Exam, Series, later};
 use super::film::{self, Film, WHITE};
 use super::project::{Beam, Screen, project};
@@ -67,12 +67,12 @@ pub const BINNED: Detector = Detector { columns: 1250, rows: 1500, pixel: 0.28 }
 const SERIES: Series = Series { number: 1, description: "胸部正侧位", protocol: "胸部正侧位" };
 
 /// Writes both views into `folder`; returns their paths.
-pub fn write(exam: &Exam, detector: Detector, folder: &Path) -> Result<Vec<PathBuf>, SampleError> {
+pub fn write(exam: &Exam, detector: Detector, packing: Packing, folder: &Path) -> Result<Vec<PathBuf>, SampleError> {
     let mut paths = Vec::new();
     for view in &VIEWS {
         let film = expose(exam.seed, exam.person.female, view, detector)?;
         let path = folder.join(format!("dr-{}.dcm", view.number));
-        instance(exam, view, detector, film).write(&path, EXPLICIT, &exam.device.ae_title)?;
+        instance(exam, view, detector, film).write_packed(&path, packing, &exam.device.ae_title)?;
         paths.push(path);
     }
     Ok(paths)

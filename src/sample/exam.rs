@@ -131,7 +131,6 @@ impl Exam {
             .text(tags::ACCESSION_NUMBER, self.accession())
             .text(tags::STUDY_DESCRIPTION, self.description)
             .empty(tags::REFERRING_PHYSICIAN_NAME)
-            .text(tags::REQUESTING_SERVICE, "全科门诊")
             .text(tags::ADDITIONAL_PATIENT_HISTORY, self.question)
             .text(tags::ADMITTING_DIAGNOSES_DESCRIPTION, "待查");
         let mut request = Dataset::default();

@@ -16,13 +16,15 @@ pub mod geometry;
 pub mod noise;
 pub mod project;
 pub mod rng;
+pub mod ultrasound;
+pub mod us;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::domain::Micros;
 use county::{COUNTY_HOSPITAL, PLACES};
-use dataset::Charset;
+use dataset::{Charset, Packing};
 use exam::Exam;
 use rng::Rng;
 
@@ -33,6 +35,8 @@ pub enum SampleError {
     Folder { path: PathBuf, source: std::io::Error },
     #[error("cannot write {path}: {reason}")]
     Write { path: PathBuf, reason: String },
+    #[error("cannot encode a frame: {0}")]
+    Encode(String),
     #[error("a worker thread ended early")]
     Worker,
 }
@@ -46,6 +50,8 @@ pub struct Plan {
     /// Slices of each CT.
     pub slices: usize,
     pub seed: u64,
+    /// Small files: grey pictures in JPEG-LS, radiographs read out two by two, shorter clips.
+    pub compact: bool,
     /// The studies are dated shortly before this.
     pub now: Micros,
 }
@@ -61,6 +67,7 @@ pub struct Made {
 enum Kind {
     Ct,
     Dr,
+    Us,
 }
 
 /// Makes all studies of `plan` under `out`, in one folder per device, named by its AE title, and within it one per study.
@@ -72,9 +79,13 @@ pub fn write(plan: &Plan, out: &Path, mut progress: impl FnMut(&Made)) -> Result
         let exam = exam(plan, kind, index, kinds.len());
         let folder = out.join(&exam.device.ae_title).join(&exam.person.id);
         std::fs::create_dir_all(&folder).map_err(|source| SampleError::Folder { path: folder.clone(), source })?;
-        let mut files = match kind {
-            Kind::Ct => ct::write(&exam, plan.slices, &folder)?,
-            Kind::Dr => dr::write(&exam, dr::FULL, &folder)?,
+        let mut files = match (kind, plan.compact) {
+            (Kind::Ct, false) => ct::write(&exam, plan.slices, Packing::Plain, &folder)?,
+            (Kind::Ct, true) => ct::write(&exam, plan.slices, Packing::JpegLs, &folder)?,
+            (Kind::Dr, false) => dr::write(&exam, dr::FULL, Packing::Plain, &folder)?,
+            (Kind::Dr, true) => dr::write(&exam, dr::BINNED, Packing::JpegLs, &folder)?,
+            (Kind::Us, false) => us::write(&exam, us::FULL, &folder)?,
+            (Kind::Us, true) => us::write(&exam, us::SHORT, &folder)?,
         };
         files.sort();
         let study = Made { exam, files };
@@ -88,12 +99,16 @@ pub fn write(plan: &Plan, out: &Path, mut progress: impl FnMut(&Made)) -> Result
 fn mixed(plan: &Plan) -> Vec<Kind> {
     let rounds = plan.ct.max(plan.dr).max(plan.us);
     (0..rounds)
-        .flat_map(|round| [(Kind::Ct, plan.ct), (Kind::Dr, plan.dr)].into_iter().filter(move |of| round < of.1))
+        .flat_map(|round| {
+            [(Kind::Ct, plan.ct), (Kind::Dr, plan.dr), (Kind::Us, plan.us)].into_iter().filter(move |of| round < of.1)
+        })
         .map(|(kind, _)| kind)
         .collect()
 }
 
 const QUESTIONS_DR: [&str; 4] = ["体检", "咳嗽、咳痰1周", "术前常规", "胸闷气促，既往高血压"];
+const QUESTIONS_US: [&str; 4] =
+    ["右上腹痛3天，排除胆囊结石", "餐后腹胀，体检复查", "发现胆囊结石2年，复查", "上腹不适"];
 const QUESTIONS_CT: [&str; 4] =
     ["咳嗽两周，痰中带血1次，请排除占位", "体检发现肺结节，复查", "胸痛3天", "发热咳嗽5天，排除肺炎"];
 
@@ -104,12 +119,13 @@ fn exam(plan: &Plan, kind: Kind, index: usize, of: usize) -> Exam {
     let started = exam::local_time(plan.now - Duration::from_secs(minutes * 60));
     let (modality, description, body_part, question) = match kind {
         Kind::Ct => ("CT", "胸部CT平扫", "CHEST", *rng.pick(&QUESTIONS_CT)),
+        Kind::Us => ("US", "腹部超声", "ABDOMEN", *rng.pick(&QUESTIONS_US)),
         Kind::Dr => ("DX", "胸部正侧位DR", "CHEST", *rng.pick(&QUESTIONS_DR)),
     };
     // CT stands at the larger places only.
     let place = match kind {
         Kind::Ct => [PLACES[0], COUNTY_HOSPITAL, PLACES[2], PLACES[3]][index % 4],
-        Kind::Dr => PLACES[(index * 4 + 1) % PLACES.len()],
+        Kind::Dr | Kind::Us => PLACES[(index * 4 + 1) % PLACES.len()],
     };
     Exam {
         person,
