@@ -20,8 +20,6 @@ pub fn image_attrs(header: &Header) -> Option<ImageAttrs> {
     let samples_per_pixel = small(tags::SAMPLES_PER_PIXEL).unwrap_or(1);
     let allocated = small(tags::BITS_ALLOCATED)?;
     let stored = small(tags::BITS_STORED).filter(|&n| n <= allocated).unwrap_or(allocated);
-    let high_bit =
-        set.int(tags::HIGH_BIT).and_then(|n| u16::try_from(n).ok()).filter(|&n| n < allocated).unwrap_or(stored - 1);
     let signed = set.int(tags::PIXEL_REPRESENTATION) == Some(1);
     let frames = frame_count(set);
     let photometric = delivered_photometric(header, samples_per_pixel);
@@ -38,7 +36,8 @@ pub fn image_attrs(header: &Header) -> Option<ImageAttrs> {
         // Single bits are delivered one a byte.
         bits_allocated: allocated.max(8),
         bits_stored: stored,
-        high_bit,
+        // Samples are delivered cut to their stored bits.
+        high_bit: stored - 1,
         signed,
         rescale_slope: slope.unwrap_or(1.0),
         rescale_intercept: transform.float(tags::RESCALE_INTERCEPT).unwrap_or(0.0),

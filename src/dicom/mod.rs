@@ -27,4 +27,4 @@ pub use name::PersonName;
 pub use walker::{walk, walk_bytes};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

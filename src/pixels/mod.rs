@@ -1,1 +1,20 @@
+//! Pixels: from the coded frames of a stored instance to native samples, and to the form a browser gets.
+//!
+//! Owns every codec library, and lets none of them near untrusted bytes outside a child process with limits
+//! ([`run_worker`]). Holds one frame at a time. Never changes what is stored.
 
+mod decode;
+mod frames;
+mod jpeg12;
+mod pool;
+mod shape;
+pub mod transcode;
+mod worker;
+
+pub use frames::{FrameError, FrameSource, Frames};
+pub use pool::{DecodeError, Decoder, Frame};
+pub use shape::{Codec, Colour, MAX_SAMPLES, Shape, ShapeError};
+pub use worker::run_worker;
+
+#[cfg(test)]
+mod tests;
