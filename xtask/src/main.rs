@@ -1,11 +1,13 @@
 //! `cargo xtask`: building, testing, demonstrating and measuring Yunying, so that a fresh clone needs nothing to be known.
 //!
 //! One file a command under `commands`; what they share is small: [`run`] (child processes whose work shows),
-//! [`debian`] (packages a test needs), [`toolchain`] (the wasm target), [`viewer`] (the browser half), [`workspace`] (paths).
+//! [`center`] (a running center) and [`http`] (asking it), [`debian`] (packages a test needs), [`toolchain`] (the wasm target), [`viewer`] (the browser half), [`workspace`] (paths).
 //! It never touches anything outside the workspace, except that it installs Debian packages and the wasm target when it may.
 
+mod center;
 mod commands;
 mod debian;
+mod http;
 mod run;
 mod toolchain;
 mod viewer;
@@ -59,6 +61,8 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["build"] => commands::build::run(),
         ["build", "--viewer"] => viewer::build(),
+        ["demo"] => commands::demo::run(false),
+        ["demo", "--once"] => commands::demo::run(true),
         ["test"] => commands::test::run(),
         ["soak"] => commands::soak::run(),
         _ => {

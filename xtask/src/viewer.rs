@@ -34,7 +34,7 @@ pub fn build() -> Result<()> {
             .input_path(wasm.output().join(format!("{module}.wasm")))
             .out_name(name)
             .web(true)
-            .and_then(|bindgen| bindgen.typescript(false).omit_default_module_path(false).generate(&staging))
+            .and_then(|bindgen| bindgen.typescript(false).remove_name_section(true).generate(&staging))
             .doing(format_args!("glue for {module}"))?;
     }
     let viewer = workspace::root().join("viewer");
