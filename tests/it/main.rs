@@ -1,0 +1,12 @@
+//! Whole-system tests: real centers, real peers, real browsers. One binary, because linking is what takes time.
+//!
+//! Each module is one promise of the program. A test that needs something that is not on this machine says so and skips, except
+//! with `CI=true`, where it fails ([`need`]).
+
+mod browser;
+mod center;
+#[path = "../../xtask/src/http.rs"]
+#[allow(dead_code, reason = "shared with xtask, which uses all of it")]
+mod http;
+mod journey;
+mod need;

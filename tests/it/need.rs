@@ -1,0 +1,36 @@
+//! What a test needs from outside: other people's programs, and the built viewer.
+//!
+//! `None` means: not here, said so, skip. With `CI=true` a skip is a failure.
+
+use std::path::{Path, PathBuf};
+
+/// A program on the path.
+pub fn program(name: &str) -> Option<PathBuf> {
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&paths).map(|dir| dir.join(name)).find(|path| path.is_file());
+    found.or_else(|| skip(&format!("the program {name}")))
+}
+
+/// A Python with pydicom and numpy.
+pub fn python() -> Option<PathBuf> {
+    let named = std::env::var_os("YUNYING_PYTHON").map(PathBuf::from);
+    let python = named.unwrap_or_else(|| workspace().join("target/venv/bin/python"));
+    if python.is_file() { Some(python) } else { skip("Python with pydicom (`cargo xtask test` makes one)") }
+}
+
+/// The built viewer.
+pub fn viewer() -> Option<()> {
+    let built = workspace().join("viewer/dist/viewer_bg.wasm").is_file();
+    if built { Some(()) } else { skip("the built viewer (`cargo xtask build --viewer`)") }
+}
+
+pub fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn skip<T>(what: &str) -> Option<T> {
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{test} needs {what}");
+    eprintln!("SKIPPED {test}: needs {what}");
+    None
+}
