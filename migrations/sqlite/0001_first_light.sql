@@ -96,7 +96,8 @@ CREATE TABLE patient (
     name_raw    TEXT NOT NULL,                       -- all component groups, decoded
     sex         TEXT NOT NULL,
     birth_date  TEXT NOT NULL,                       -- YYYYMMDD or empty
-    UNIQUE (site_id, issuer, pid)
+    -- One row for each set of demographics as sent: a pid used twice never renames another patient.
+    UNIQUE (site_id, issuer, pid, name_raw, sex, birth_date)
 );
 CREATE INDEX patient_name ON patient (name);
 
@@ -144,7 +145,7 @@ CREATE INDEX series_uid ON series (uid);
 
 CREATE TABLE pack (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
-    series_id   BIGINT NOT NULL REFERENCES series (id),
+    series_id   BIGINT REFERENCES series (id),       -- NULL: from quarantine
     key         TEXT NOT NULL UNIQUE,
     bytes       BIGINT NOT NULL,
     entries     BIGINT NOT NULL,
@@ -162,12 +163,15 @@ CREATE TABLE instance (
     number          BIGINT NOT NULL,
     frames          BIGINT NOT NULL,                 -- 0: no image
     device_id       BIGINT NOT NULL REFERENCES device (id),
+    calling_ae      TEXT NOT NULL,
     received_us     BIGINT NOT NULL,
     bytes           BIGINT NOT NULL,                 -- of the Part-10 file
-    sha256          BLOB NOT NULL,                   -- of the Part-10 file
+    sha256          BLOB NOT NULL,                   -- of the dataset
+    crc32           BIGINT NOT NULL,                 -- of the Part-10 file
     dataset_offset  BIGINT NOT NULL,                 -- of the dataset within the file
-    node            TEXT NOT NULL,                   -- spool location; empty once sealed
+    node            TEXT NOT NULL,                   -- where it came in, and lies until it is sealed
     segment         BIGINT NOT NULL,
+    position        BIGINT NOT NULL,                 -- in the spool's order
     pack_id         BIGINT REFERENCES pack (id),     -- pack location, NULL while in the spool
     file_offset     BIGINT NOT NULL,                 -- of the Part-10 file within segment or pack
     attrs           TEXT,                            -- ImageAttrs as JSON; NULL: no image
@@ -176,7 +180,8 @@ CREATE TABLE instance (
     UNIQUE (series_id, sop_uid)
 );
 CREATE INDEX instance_sop ON instance (sop_hash);
-CREATE INDEX instance_segment ON instance (node, segment) WHERE pack_id IS NULL;
+CREATE INDEX instance_spool ON instance (node, segment, position) WHERE pack_id IS NULL;
+CREATE INDEX instance_unsealed ON instance (series_id) WHERE pack_id IS NULL;
 CREATE INDEX instance_pending ON instance (id) WHERE delivery = 'pending';
 
 -- DICOM JSON of an instance, deflated: metadata is answered from here, not from files.
@@ -195,29 +200,34 @@ CREATE TABLE delivery_object (
 );
 
 CREATE TABLE quarantine (
-    id          INTEGER PRIMARY KEY AUTOINCREMENT,
-    received_us BIGINT NOT NULL,
-    device_id   BIGINT,
-    site_id     BIGINT,
-    study_id    BIGINT,                              -- where it would have belonged, if that much was readable
-    calling_ae  TEXT NOT NULL,
-    sop_uid     TEXT NOT NULL,
-    reason      TEXT NOT NULL,                       -- stable code
-    detail      TEXT NOT NULL,
-    node        TEXT NOT NULL,
-    segment     BIGINT NOT NULL,
-    file_offset BIGINT NOT NULL,
-    bytes       BIGINT NOT NULL,
-    sha256      BLOB NOT NULL,
-    pack_key    TEXT,
-    UNIQUE (node, segment, file_offset)
+    id              INTEGER PRIMARY KEY AUTOINCREMENT,
+    received_us     BIGINT NOT NULL,
+    device_id       BIGINT NOT NULL REFERENCES device (id),
+    site_id         BIGINT NOT NULL REFERENCES site (id),
+    study_id        BIGINT REFERENCES study (id),    -- where it would have belonged, if that much was readable
+    calling_ae      TEXT NOT NULL,
+    sop_uid         TEXT NOT NULL,
+    sop_class       TEXT NOT NULL,
+    transfer_syntax TEXT NOT NULL,
+    reason          TEXT NOT NULL,                   -- stable code
+    detail          TEXT NOT NULL,
+    bytes           BIGINT NOT NULL,
+    sha256          BLOB NOT NULL,                   -- of the dataset
+    crc32           BIGINT NOT NULL,
+    dataset_offset  BIGINT NOT NULL,
+    node            TEXT NOT NULL,
+    segment         BIGINT NOT NULL,
+    position        BIGINT NOT NULL,
+    pack_id         BIGINT REFERENCES pack (id),     -- pack location, NULL while in the spool
+    file_offset     BIGINT NOT NULL,                 -- of the Part-10 file within segment or pack
+    UNIQUE (node, segment, position)
 );
+CREATE INDEX quarantine_unsealed ON quarantine (id) WHERE pack_id IS NULL;
 
 -- How far the indexer of each node's spool has come.
 CREATE TABLE spool_cursor (
     node        TEXT PRIMARY KEY,
-    segment     BIGINT NOT NULL,
-    file_offset BIGINT NOT NULL
+    position    BIGINT NOT NULL
 );
 
 -- Cases, duty, decisions ------------------------------------------------------------------------------------------

@@ -14,11 +14,15 @@
 //! Two rules keep one text good for both engines: bind `Option<i64>`, never a bare NULL; and cast what only PostgreSQL
 //! types strictly, as in `CAST(sum(bytes) AS BIGINT)`.
 
+pub mod archive;
 pub mod cases;
 pub mod community;
 mod db;
+pub mod delivery;
 pub mod duty;
 pub mod events;
+pub mod intake;
+pub mod quarantine;
 pub mod sessions;
 #[cfg(test)]
 pub mod testing;

@@ -1,6 +1,19 @@
 //! From a device's bytes to rows: the spool, and what reads it.
+//!
+//! The [`spool`] is the truth. The [`indexer`] follows it and writes rows; [`completeness`] decides when a study is all
+//! there; the [`sealer`] moves quiet series into packs and lets the spool's segments go. Nothing here answers a device.
 
+pub mod activity;
+mod batch;
+pub mod bytes;
+pub mod completeness;
+mod describe;
+pub mod indexer;
+mod reader;
+pub mod sealer;
 pub mod spool;
+#[cfg(test)]
+mod tests;
 
 /// Names this program in file meta and associations (PS3.7 D.3.3.2). A UUID-derived UID (PS3.5 B.2) made once.
 pub const IMPLEMENTATION_CLASS_UID: &str = "2.25.187264912230945119804652870175399420";

@@ -1,0 +1,94 @@
+//! What devices are doing at this moment, as the listener sees it: hints that shorten or lengthen the wait for more
+//! images of a study. Lost at a restart, which only means the full quiet time applies.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use crate::domain::{DeviceId, Micros};
+
+/// A sender: the registered device, or the AE title of one that is not registered.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Sender {
+    Device(DeviceId),
+    Unregistered(String),
+}
+
+impl Sender {
+    pub fn of(device: Option<DeviceId>, calling_ae: &str) -> Self {
+        device.map_or_else(|| Sender::Unregistered(calling_ae.to_owned()), Sender::Device)
+    }
+}
+
+/// Shared by the listener, which tells, and completeness, which asks.
+#[derive(Debug, Clone, Default)]
+pub struct Activity {
+    senders: Arc<Mutex<HashMap<Sender, State>>>,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct State {
+    storing: usize,
+    released: Option<Micros>,
+}
+
+/// An object is arriving; ends with the value.
+#[derive(Debug)]
+pub struct Storing {
+    activity: Activity,
+    sender: Sender,
+}
+
+impl Activity {
+    /// The first bytes of an object came from `sender`.
+    pub fn storing(&self, sender: Sender) -> Storing {
+        self.lock().entry(sender.clone()).or_default().storing += 1;
+        Storing { activity: self.clone(), sender }
+    }
+
+    /// `sender` released an association in which it stored something.
+    pub fn released(&self, sender: Sender, at: Micros) {
+        self.lock().entry(sender).or_default().released = Some(at);
+    }
+
+    /// Whether an object of this sender is arriving right now.
+    pub fn is_storing(&self, sender: &Sender) -> bool {
+        self.lock().get(sender).is_some_and(|state| state.storing > 0)
+    }
+
+    /// When this sender last released an association.
+    pub fn last_release(&self, sender: &Sender) -> Option<Micros> {
+        self.lock().get(sender).and_then(|state| state.released)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Sender, State>> {
+        // Plain counters: a panic elsewhere cannot leave them half changed.
+        self.senders.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Drop for Storing {
+    fn drop(&mut self) {
+        if let Some(state) = self.activity.lock().get_mut(&self.sender) {
+            state.storing = state.storing.saturating_sub(1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_storing_until_its_last_object_is_in() {
+        let activity = Activity::default();
+        let device = Sender::Device(DeviceId(1));
+        let (first, second) = (activity.storing(device.clone()), activity.storing(device.clone()));
+        drop(first);
+        assert!(activity.is_storing(&device));
+        drop(second);
+        assert!(!activity.is_storing(&device));
+        assert!(!activity.is_storing(&Sender::of(None, "US1")));
+        activity.released(device.clone(), Micros(5));
+        assert_eq!(activity.last_release(&device), Some(Micros(5)));
+    }
+}

@@ -1,0 +1,160 @@
+//! An instance's bytes wherever they lie: in this node's spool or in a pack.
+
+use std::io;
+use std::ops::Range;
+
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, TryStreamExt};
+
+use super::spool::{SegmentId, Spool, SpoolError};
+use crate::archive::{Archive, ArchiveError};
+use crate::domain::InstanceId;
+use crate::index::archive::{self as rows, Place, Stored};
+use crate::index::{Db, Error as IndexError, Scope};
+
+/// How much is read from the spool at a time while streaming.
+const CHUNK: u64 = 512 << 10;
+
+pub type InstanceStream = BoxStream<'static, io::Result<Bytes>>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum BytesError {
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    #[error("the bytes are on node {0:?} and not sealed yet")]
+    OtherNode(String),
+    #[error("bytes {start}..{end} asked of {length}")]
+    OutOfRange { start: u64, end: u64, length: u64 },
+}
+
+/// Reads instances. Cheap to clone.
+#[derive(Clone)]
+pub struct InstanceBytes {
+    db: Db,
+    spool: Spool,
+    archive: Archive,
+    node: String,
+}
+
+impl InstanceBytes {
+    pub fn new(db: Db, spool: Spool, archive: Archive, node: &str) -> Self {
+        Self { db, spool, archive, node: node.to_owned() }
+    }
+
+    /// Where an instance is, within the caller's sites.
+    pub async fn find(&self, scope: Scope, instance: InstanceId) -> Result<Stored, BytesError> {
+        let mut tx = self.db.read().await?;
+        Ok(rows::instance(&mut tx, scope, instance).await?)
+    }
+
+    /// Streams `range` of an instance's Part-10 file; none: all of it. Goes on in the pack if the instance is sealed
+    /// and its segment released meanwhile.
+    pub async fn stream(
+        &self,
+        scope: Scope,
+        instance: InstanceId,
+        range: Option<Range<u64>>,
+    ) -> Result<(Stored, InstanceStream), BytesError> {
+        let mut stored = self.find(scope, instance).await?;
+        let range = range.unwrap_or(0..stored.place.length());
+        let first = match self.open(&stored.place, Some(range.clone())).await {
+            Err(BytesError::Spool(SpoolError::NoSuchSegment(_) | SpoolError::Io(_))) => {
+                stored = self.find(scope, instance).await?;
+                self.open(&stored.place, Some(range.clone())).await?
+            }
+            opened => opened?,
+        };
+        let Place::Spool { .. } = stored.place else { return Ok((stored, first)) };
+        let state = Following { bytes: self.clone(), instance, left: range, stream: first, followed: false };
+        Ok((stored, futures_util::stream::try_unfold(state, Following::next).boxed()))
+    }
+
+    /// Reads `range` of an instance's Part-10 file into memory; the caller bounds it.
+    pub async fn read(&self, scope: Scope, instance: InstanceId, range: Range<u64>) -> Result<Vec<u8>, BytesError> {
+        let (_, stream) = self.stream(scope, instance, Some(range)).await?;
+        let gathered = stream.try_fold(Vec::new(), |mut all, chunk| async move {
+            all.extend_from_slice(&chunk);
+            Ok(all)
+        });
+        gathered.await.map_err(|error| ArchiveError::Read(error).into())
+    }
+
+    /// Streams from a place that was looked up before.
+    pub async fn open(&self, place: &Place, range: Option<Range<u64>>) -> Result<InstanceStream, BytesError> {
+        let length = place.length();
+        let range = range.unwrap_or(0..length);
+        if range.start > range.end || range.end > length {
+            return Err(BytesError::OutOfRange { start: range.start, end: range.end, length });
+        }
+        match place {
+            Place::Pack(location) => Ok(self.archive.read(location, range).await?.map_err(io::Error::other).boxed()),
+            Place::Spool { node, .. } if *node != self.node => Err(BytesError::OtherNode(node.clone())),
+            Place::Spool { segment, offset, .. } => {
+                let (segment, length) = (SegmentId(*segment), range.end - range.start);
+                // The first chunk now, so that a segment that is gone is known before anything is answered.
+                let first = self.spool.read(segment, offset + range.start, length.min(CHUNK) as usize).await?;
+                let rest = spool_stream(
+                    self.spool.clone(),
+                    segment,
+                    offset + range.start + first.len() as u64,
+                    length - first.len() as u64,
+                );
+                Ok(futures_util::stream::once(std::future::ready(Ok(first))).chain(rest).boxed())
+            }
+        }
+    }
+}
+
+/// A stream from the spool that follows its instance into a pack, once.
+struct Following {
+    bytes: InstanceBytes,
+    instance: InstanceId,
+    left: Range<u64>,
+    stream: InstanceStream,
+    followed: bool,
+}
+
+impl Following {
+    async fn next(mut self) -> io::Result<Option<(Bytes, Self)>> {
+        loop {
+            match self.stream.try_next().await {
+                Ok(Some(chunk)) => {
+                    self.left.start += chunk.len() as u64;
+                    return Ok(Some((chunk, self)));
+                }
+                Ok(None) => return Ok(None),
+                Err(error) if self.followed => return Err(error),
+                Err(_) => {
+                    self.followed = true;
+                    let stored = self.bytes.find(Scope::All, self.instance).await.map_err(io::Error::other)?;
+                    let rest = self.bytes.open(&stored.place, Some(self.left.clone())).await;
+                    self.stream = rest.map_err(io::Error::other)?;
+                }
+            }
+        }
+    }
+}
+
+/// Streams `length` bytes of a segment.
+pub(super) fn spool_stream(spool: Spool, segment: SegmentId, offset: u64, length: u64) -> InstanceStream {
+    futures_util::stream::try_unfold(offset..offset + length, move |left| {
+        let spool = spool.clone();
+        async move {
+            if left.is_empty() {
+                return Ok(None);
+            }
+            let length = (left.end - left.start).min(CHUNK);
+            let chunk = spool.read(segment, left.start, length as usize).await.map_err(|error| match error {
+                SpoolError::Io(error) => error,
+                other => io::Error::other(other),
+            })?;
+            Ok(Some((chunk, left.start + length..left.end)))
+        }
+    })
+    .boxed()
+}

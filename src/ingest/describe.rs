@@ -1,0 +1,239 @@
+//! From a walked header to what becomes rows, or to the reason it can't. Pure.
+//!
+//! Every text is decoded, freed of control characters and cut to a length of ours before it may reach a row.
+
+use std::io::Read;
+
+use flate2::Compression;
+use flate2::bufread::DeflateEncoder;
+
+use super::spool::Record;
+use crate::dicom::{self, Dataset, Header, PersonName, Tag, tags, time, uid};
+use crate::domain::{Delivery, Micros, Urgency};
+use crate::index::intake::{InstanceRow, PatientRow, SeriesRow, StudyRow};
+use crate::index::quarantine::Reason;
+
+/// Longest text kept in a column; the whole value stays in the metadata and in the file.
+const TEXT: usize = 256;
+const LONG_TEXT: usize = 2_000;
+
+/// Retired, and what many devices still fill.
+const REASON_FOR_STUDY: Tag = Tag(0x0032, 0x1030);
+
+/// What an instance says of itself and of what it belongs to.
+#[derive(Debug, Clone)]
+pub struct Described {
+    pub patient: PatientRow,
+    pub study: StudyRow,
+    pub series: SeriesRow,
+    pub instance: InstanceRow,
+    pub urgency: Urgency,
+    /// Why the exam was asked for.
+    pub question: String,
+}
+
+/// Why it goes into quarantine, and as much of its identity as could be read.
+#[derive(Debug, Clone)]
+pub struct Refused {
+    pub reason: Reason,
+    pub sop_uid: String,
+    pub study_uid: Option<String>,
+}
+
+/// Reads `header`, the walked `record`. `zone` is the devices' clock in minutes east of UTC where they don't say.
+pub fn describe(header: &Header, record: &Record, zone: i32) -> Result<Described, Refused> {
+    let dataset = &header.dataset;
+    let uids = Uids::read(dataset, record)?;
+    let modality = code(dataset, tags::MODALITY);
+    let body_part = code(dataset, tags::BODY_PART_EXAMINED);
+    let attrs = dicom::image_attrs(header);
+    let frames = attrs.as_ref().map_or(0, |attrs| i64::from(attrs.frames));
+    let (delivery, delivery_reason) = match (&attrs, &header.pixel_data) {
+        (Some(_), _) => (Delivery::Pending, ""),
+        (None, Some(_)) => (Delivery::Unavailable, "nothing says how its pixels lie"),
+        (None, None) => (Delivery::NoImage, ""),
+    };
+    let metadata = metadata(header, &uids);
+    Ok(Described {
+        patient: patient(dataset, &uids.study),
+        study: study(dataset, &uids.study, &modality, &body_part, record.meta.received, zone),
+        series: SeriesRow {
+            uid: uids.series,
+            modality,
+            number: number(dataset, tags::SERIES_NUMBER),
+            description: text(dataset, tags::SERIES_DESCRIPTION, TEXT),
+            body_part,
+        },
+        instance: InstanceRow {
+            sop_hash: uid::hash(&uids.sop),
+            sop_uid: uids.sop,
+            sop_class: uids.class,
+            number: number(dataset, tags::INSTANCE_NUMBER),
+            frames,
+            delivery,
+            delivery_reason: delivery_reason.to_owned(),
+            attrs: attrs.and_then(|attrs| serde_json::to_string(&attrs).ok()),
+            metadata,
+        },
+        urgency: urgency(dataset),
+        question: question(dataset),
+    })
+}
+
+struct Uids {
+    sop: String,
+    class: String,
+    study: String,
+    series: String,
+}
+
+impl Uids {
+    fn read(dataset: &Dataset, record: &Record) -> Result<Self, Refused> {
+        let value = |tag| dataset.uid(tag).unwrap_or_default().to_owned();
+        let uids = Self {
+            sop: value(tags::SOP_INSTANCE_UID),
+            class: value(tags::SOP_CLASS_UID),
+            study: value(tags::STUDY_INSTANCE_UID),
+            series: value(tags::SERIES_INSTANCE_UID),
+        };
+        match uids.fault(record) {
+            None => Ok(uids),
+            Some((code, detail)) => Err(Refused {
+                reason: Reason { code, detail },
+                study_uid: uid::is_valid(&uids.study).then_some(uids.study),
+                sop_uid: clean(if uids.sop.is_empty() { &record.meta.sop_instance } else { &uids.sop }, 64),
+            }),
+        }
+    }
+
+    fn fault(&self, record: &Record) -> Option<(&'static str, String)> {
+        let named = [
+            ("SOP Instance UID", &self.sop),
+            ("SOP Class UID", &self.class),
+            ("Study Instance UID", &self.study),
+            ("Series Instance UID", &self.series),
+        ];
+        for (name, value) in named {
+            if value.is_empty() {
+                return Some(("missing_uid", format!("it has no {name}")));
+            }
+            if !uid::is_valid(value) {
+                return Some(("bad_uid", format!("its {name} is no UID")));
+            }
+        }
+        if self.sop != record.meta.sop_instance {
+            return Some(("uid_mismatch", "its SOP Instance UID is not the one it was sent under".into()));
+        }
+        if self.class != record.meta.sop_class {
+            return Some(("class_mismatch", "its SOP Class UID is not the one it was sent under".into()));
+        }
+        None
+    }
+}
+
+fn patient(dataset: &Dataset, study_uid: &str) -> PatientRow {
+    let name_raw = text(dataset, tags::PATIENT_NAME, TEXT);
+    let pid = text(dataset, tags::PATIENT_ID, 64);
+    // Two people without an id are not one person: each study without one has its own patient.
+    let issuer =
+        if pid.is_empty() { format!("study:{study_uid}") } else { text(dataset, tags::ISSUER_OF_PATIENT_ID, 64) };
+    let birth_date = dataset.text(tags::PATIENT_BIRTH_DATE).and_then(|value| time::date(&value));
+    PatientRow {
+        issuer,
+        pid,
+        name: clean(&PersonName::parse(&name_raw).display(), TEXT),
+        name_raw,
+        sex: match dataset.uid(tags::PATIENT_SEX).unwrap_or_default() {
+            "M" => "male",
+            "F" => "female",
+            "O" => "other",
+            _ => "unknown",
+        }
+        .to_owned(),
+        birth_date: birth_date.map(|date| date.strftime("%Y%m%d").to_string()).unwrap_or_default(),
+    }
+}
+
+fn study(dataset: &Dataset, uid: &str, modality: &str, body_part: &str, received: Micros, zone: i32) -> StudyRow {
+    StudyRow {
+        uid: uid.to_owned(),
+        accession: text(dataset, tags::ACCESSION_NUMBER, 64),
+        study_id: text(dataset, tags::STUDY_ID, 64),
+        study_date: day(dataset, tags::STUDY_DATE),
+        study_time: text(dataset, tags::STUDY_TIME, 16),
+        exam: exam_time(dataset, zone).unwrap_or(received),
+        description: text(dataset, tags::STUDY_DESCRIPTION, TEXT),
+        modality: modality.to_owned(),
+        body_part: body_part.to_owned(),
+        referring: PersonName::parse(&text(dataset, tags::REFERRING_PHYSICIAN_NAME, TEXT)).display(),
+        age: text(dataset, tags::PATIENT_AGE, 16),
+    }
+}
+
+/// When the exam was made, by the device's clock: the acquisition if it says, else the study's begin.
+fn exam_time(dataset: &Dataset, zone: i32) -> Option<Micros> {
+    let zone =
+        dataset.text(tags::TIMEZONE_OFFSET_FROM_UTC).and_then(|value| time::offset_minutes(&value)).unwrap_or(zone);
+    let at = |date, clock| {
+        let (date, clock) = (dataset.text(date)?, dataset.text(clock).unwrap_or_default());
+        time::instant(&date, &clock, zone)
+    };
+    at(tags::STUDY_DATE, tags::STUDY_TIME).or_else(|| at(tags::SERIES_DATE, tags::SERIES_TIME))
+}
+
+/// Requested Procedure Priority, PS3.3 C.4.11.
+fn urgency(dataset: &Dataset) -> Urgency {
+    match dataset.uid(tags::REQUESTED_PROCEDURE_PRIORITY).unwrap_or_default() {
+        "STAT" => Urgency::Stat,
+        "HIGH" => Urgency::Urgent,
+        _ => Urgency::Routine,
+    }
+}
+
+/// What the requesting clinician wants to know, where the device passes it on.
+fn question(dataset: &Dataset) -> String {
+    let request = dataset.item(tags::REQUEST_ATTRIBUTES_SEQUENCE);
+    let asked = [
+        text(dataset, tags::REASON_FOR_THE_REQUESTED_PROCEDURE, LONG_TEXT),
+        request.map(|item| text(item, tags::REASON_FOR_THE_REQUESTED_PROCEDURE, LONG_TEXT)).unwrap_or_default(),
+        text(dataset, REASON_FOR_STUDY, LONG_TEXT),
+    ];
+    asked.into_iter().find(|text| !text.is_empty()).unwrap_or_default()
+}
+
+/// DICOM JSON (PS3.18 F), deflated.
+fn metadata(header: &Header, uids: &Uids) -> Vec<u8> {
+    let url = format!("/dicomweb/studies/{}/series/{}/instances/{}", uids.study, uids.series, uids.sop);
+    let json = dicom::to_json(header, &url);
+    let mut deflated = Vec::new();
+    let mut deflater = DeflateEncoder::new(json.as_bytes(), Compression::fast());
+    // Reading from memory does not fail.
+    match deflater.read_to_end(&mut deflated) {
+        Ok(_) => deflated,
+        Err(_) => Vec::new(),
+    }
+}
+
+/// A date as `YYYYMMDD`; empty where it is none.
+fn day(dataset: &Dataset, tag: Tag) -> String {
+    let date = dataset.text(tag).and_then(|value| time::date(&value));
+    date.map(|date| date.strftime("%Y%m%d").to_string()).unwrap_or_default()
+}
+
+fn number(dataset: &Dataset, tag: Tag) -> i64 {
+    dataset.int(tag).map_or(0, |value| value.clamp(i64::from(i32::MIN), i64::from(i32::MAX)))
+}
+
+fn code(dataset: &Dataset, tag: Tag) -> String {
+    clean(dataset.uid(tag).unwrap_or_default(), 16)
+}
+
+fn text(dataset: &Dataset, tag: Tag, limit: usize) -> String {
+    dataset.text(tag).map(|value| clean(&value, limit)).unwrap_or_default()
+}
+
+/// At most `limit` characters, control characters turned to spaces: PostgreSQL refuses NUL, people the others.
+pub(super) fn clean(value: &str, limit: usize) -> String {
+    let mapped = value.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c });
+    mapped.take(limit).collect::<String>().trim().to_owned()
+}
