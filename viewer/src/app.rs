@@ -141,7 +141,8 @@ fn home(me: &Me, hash: &str) -> AnyView {
     match me.role {
         Role::Specialist | Role::Reviewer => view! { <ReadPage/> }.into_any(),
         Role::Operator | Role::Clinician => view! { <DeskPage/> }.into_any(),
-        Role::Manager | Role::Admin => match page {
+        Role::Admin => view! { <QuarantinePage/> }.into_any(),
+        Role::Manager => match page {
             "cases" => view! { <DeskPage/> }.into_any(),
             "quarantine" => view! { <QuarantinePage/> }.into_any(),
             _ => view! { <BoardPage/> }.into_any(),

@@ -2,8 +2,8 @@
 
 use js_sys::encode_uri_component;
 use wire::{
-    Board, CaseChange, CaseDetail, CaseList, Desk, DraftSave, DraftSaved, DutyChange, Lease, LeaseToken, Me,
-    QuarantineRow, ReturnRequest, SignIn, SignRequest, Status, StudyImages, Template,
+    Board, CaseChange, CaseDetail, CaseList, Desk, DraftSave, DraftSaved, DutyChange, LeaseToken, Me, QuarantineRow,
+    ReturnRequest, SignIn, SignRequest, Status, StudyImages, Template,
 };
 
 use super::client::{change, get, tell};
@@ -81,11 +81,13 @@ pub async fn desk() -> Answer<Desk> {
     Ok(desk)
 }
 
-/// The lease as it stands after opening, where the server says it again.
-pub async fn open_case(case: i64, lease: &str) -> Answer<Option<Lease>> {
-    let body = LeaseToken { lease: lease.to_owned() };
-    let answer: serde_json::Value = change("POST", &format!("/api/v1/cases/{case}/open"), &body).await?;
-    Ok(serde_json::from_value(answer).ok())
+pub async fn open_case(case: i64, lease: &str) -> Answer<CaseDetail> {
+    change("POST", &format!("/api/v1/cases/{case}/open"), &LeaseToken { lease: lease.to_owned() }).await
+}
+
+/// A returned case becomes the caller's again; the desk then holds its lease.
+pub async fn take_case(case: i64) -> Answer<()> {
+    tell("POST", &format!("/api/v1/cases/{case}/take"), &serde_json::json!({})).await
 }
 
 pub async fn heartbeat(case: i64, lease: &str) -> Answer<()> {

@@ -91,26 +91,27 @@ async fn exchange(method: &str, path: &str, body: Option<String>, abort: &AbortC
     let response = send(method, path, body, abort, "application/json").await?;
     let text = JsFuture::from(response.text().map_err(|_| Fault::Offline)?).await.map_err(|_| Fault::Offline)?;
     let text = text.as_string().unwrap_or_default();
-    if response.ok() { Ok(text) } else { Err(refused(response.status(), &text)) }
+    if response.ok() { Ok(text) } else { Err(refused(&response, &text)) }
 }
 
-fn refused(status: u16, text: &str) -> Fault {
-    Fault::Refused(serde_json::from_str(text).unwrap_or_else(|_| {
-        Problem {
-            code: match status {
-                401 => "not_signed_in",
-                403 => "forbidden",
-                404 => "not_found",
-                429 => "throttled",
-                503 => "unavailable",
-                _ => "internal",
-            }
-            .to_owned(),
-            title: String::new(),
-            status,
-            detail: None,
+fn refused(response: &Response, text: &str) -> Fault {
+    let status = response.status();
+    let problem = serde_json::from_str(text).unwrap_or_else(|_| Problem {
+        code: match status {
+            401 => "unauthenticated",
+            403 => "forbidden",
+            404 => "not_found",
+            429 => "too_many_attempts",
+            502..=504 => "unavailable",
+            _ => "internal",
         }
-    }))
+        .to_owned(),
+        title: String::new(),
+        status,
+        detail: None,
+    });
+    let seconds = response.headers().get("Retry-After").ok().flatten().and_then(|seconds| seconds.parse().ok());
+    Fault::Refused(problem, seconds)
 }
 
 async fn send(
@@ -145,7 +146,7 @@ pub async fn open_stream(path: &str) -> Result<(JsValue, AbortController), Fault
     let abort = AbortController::new().map_err(|_| Fault::Offline)?;
     let response = send("GET", path, None, &abort, "text/event-stream").await?;
     if !response.ok() {
-        return Err(refused(response.status(), ""));
+        return Err(refused(&response, ""));
     }
     let body = js_sys::Reflect::get(&response, &"body".into()).map_err(|_| Fault::Garbled)?;
     let get_reader = js_sys::Reflect::get(&body, &"getReader".into()).map_err(|_| Fault::Garbled)?;

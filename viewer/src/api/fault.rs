@@ -10,8 +10,8 @@ pub enum Fault {
     Offline,
     /// It did not answer in time.
     Timeout,
-    /// It answered, and said no.
-    Refused(Problem),
+    /// It answered, and said no; perhaps also how many seconds to wait.
+    Refused(Problem, Option<u32>),
     /// Its answer made no sense to this version of the application.
     Garbled,
 }
@@ -21,15 +21,23 @@ impl Fault {
         match self {
             Fault::Offline => "offline",
             Fault::Timeout => "timeout",
-            Fault::Refused(problem) => &problem.code,
+            Fault::Refused(problem, _) => &problem.code,
             Fault::Garbled => "garbled",
         }
     }
 
     pub fn status(&self) -> u16 {
         match self {
-            Fault::Refused(problem) => problem.status,
+            Fault::Refused(problem, _) => problem.status,
             _ => 0,
+        }
+    }
+
+    /// Seconds the server wants to be left alone.
+    pub fn retry_after(&self) -> Option<u32> {
+        match self {
+            Fault::Refused(_, seconds) => *seconds,
+            _ => None,
         }
     }
 
@@ -45,16 +53,15 @@ impl Fault {
 
     /// The case is no longer held by the caller.
     pub fn lease_lost(&self) -> bool {
+        let of_lease = |problem: &Problem| problem.detail.as_ref().is_some_and(|detail| detail.contains("lease"));
         self.code().contains("lease")
+            || matches!(self, Fault::Refused(problem, _) if self.conflict() && of_lease(problem))
     }
 
     /// One line: what, then what to do.
     pub fn text(&self) -> String {
-        match (said(self.code()), self) {
-            (Some(text), _) => t(text).to_owned(),
-            (None, Fault::Refused(problem)) if !problem.title.is_empty() => problem.title.clone(),
-            _ => t(say::P_UNKNOWN).to_owned(),
-        }
+        let code = if self.lease_lost() { "lease_lost" } else { self.code() };
+        t(said(code).unwrap_or(say::P_UNKNOWN)).to_owned()
     }
 }
 
@@ -63,26 +70,25 @@ fn said(code: &str) -> Option<Text> {
         "offline" => say::P_OFFLINE,
         "timeout" => say::P_TIMEOUT,
         "garbled" => say::P_GARBLED,
-        "bad_credentials" | "invalid_credentials" | "wrong_credentials" => say::P_CREDENTIALS,
-        "wrong_password" | "bad_password" => say::P_PASSWORD,
-        "throttled" | "too_many_attempts" | "rate_limited" | "locked_out" => say::P_THROTTLED,
-        "not_signed_in" | "unauthenticated" | "session_expired" | "unauthorized" => say::P_SESSION,
-        "forbidden" | "not_allowed" | "role" => say::P_FORBIDDEN,
-        "csrf" | "bad_csrf" | "csrf_missing" => say::P_CSRF,
+        "wrong_login_or_password" => say::P_CREDENTIALS,
+        "wrong_password" => say::P_PASSWORD,
+        "too_many_attempts" => say::P_THROTTLED,
+        "unauthenticated" => say::P_SESSION,
+        "forbidden" | "not_the_writer" | "not_a_reviewer" => say::P_FORBIDDEN,
+        "csrf" => say::P_CSRF,
         "not_found" => say::P_NOT_FOUND,
-        "stale_version" | "version_conflict" | "changed" => say::P_CHANGED,
-        "stale_rev" | "rev_conflict" | "draft_conflict" => say::P_DRAFT_CONFLICT,
-        "lease_lost" | "stale_lease" | "no_lease" | "not_leased" => say::P_LEASE_LOST,
+        "stale" => say::P_CHANGED,
+        "stale_rev" => say::P_DRAFT_CONFLICT,
+        "lease_lost" => say::P_LEASE_LOST,
         "blank_slots" => say::P_BLANK,
-        "empty_impression" | "empty_report" => say::P_EMPTY_REPORT,
+        "empty_impression" => say::P_EMPTY_REPORT,
         "own_report" => say::P_OWN_REPORT,
         "report_signed" => say::P_SIGNED,
         "needs_review" => say::P_NEEDS_REVIEW,
         "needs_no_review" => say::P_NEEDS_NO_REVIEW,
-        "not_the_writer" | "not_a_reviewer" => say::P_FORBIDDEN,
-        "wrong_report_state" | "wrong_state" | "case_state" => say::P_STATE,
-        "too_large" => say::P_TOO_LARGE,
-        "unavailable" | "starting" => say::P_UNAVAILABLE,
+        "refused" | "wrong_report_state" => say::P_STATE,
+        "too_long" => say::P_TOO_LARGE,
+        "unavailable" => say::P_UNAVAILABLE,
         "internal" => say::P_INTERNAL,
         _ => return None,
     })

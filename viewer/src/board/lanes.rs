@@ -1,15 +1,14 @@
 //! The swim lane: one row a modality, each open case a mark at the minutes it has left. Left is late.
 
 use leptos::prelude::*;
-use wire::{Board, CaseRow, Urgency};
+use wire::{Board, CaseRow, CaseState, Urgency};
 
+use super::draw::{self, Spot};
 use super::place::{FIRST, LAST, SOON, place, share};
 use crate::clock::{self, MINUTE_US};
 use crate::i18n::{self, fill, say, t};
 
-const LANE: f64 = 96.0;
-const WIDTH: f64 = 880.0;
-/// Room for a mark and its ring.
+/// Room for a mark and its ring, as a share of the axis.
 const APART: f64 = 0.024;
 
 pub fn lanes(board: &Board, now: i64) -> impl IntoView + use<> {
@@ -64,7 +63,7 @@ pub fn lane_name(modality: &str) -> String {
 
 fn legend() -> impl IntoView {
     let item = |urgency: Urgency| {
-        view! { <span><svg class="mark-sample" viewBox="-9 -9 18 18" aria-hidden="true">{shape(urgency, 0.0, 0.0, true)}</svg>{t(i18n::urgency(urgency))}</span> }
+        view! { <span><svg class="mark-sample" viewBox="-9 -9 18 18" aria-hidden="true" inner_html=draw::shape(urgency, true)></svg>{t(i18n::urgency(urgency))}</span> }
     };
     view! {
         <span class="legend small quiet">
@@ -98,85 +97,56 @@ fn lane(modality: &str, open: &[&CaseRow], now: i64) -> impl IntoView + use<> {
         let count = rows.iter().filter(|row| row.urgency == *urgency).count();
         view! { <b class=if count == 0 { "end lane-n none" } else { "end lane-n" }>{count}</b> }
     });
-    let drawn = marks.iter().map(|mark| {
-        let y = LANE / 2.0 + [0.0, -26.0, 26.0][mark.level];
-        case_mark(rows[mark.case], mark.at * WIDTH, y, left[mark.case], mark.level == 0)
+    // One name a lane, the latest: more would cover each other.
+    let named = marks.iter().position(|mark| mark.level == 0 && left[mark.case] < 0.0);
+    let spots = marks.iter().enumerate().map(|(n, mark)| {
+        let row = rows[mark.case];
+        draw::spot(&Spot {
+            at: mark.at,
+            level: mark.level,
+            urgency: row.urgency,
+            held: held(row),
+            over: left[mark.case] < 0.0,
+            name: (named == Some(n)).then_some(row.patient.name.as_str()),
+            hint: hint(row),
+        })
     });
     let rest = crowded.iter().enumerate().filter(|(_, count)| **count > 0).map(|(tenth, count)| {
-        let x = (tenth as f64 + 0.5) / 10.0 * WIDTH;
-        view! { <text class="lane-more" x=x.to_string() y=(LANE - 8.0).to_string()>{fill(say::LANE_CLUSTER, &[&count.to_string()])}</text> }
+        let text = fill(say::LANE_CLUSTER, &[&count.to_string()]);
+        draw::word("lane-more", (tenth as f64 + 0.5) / 10.0, draw::LANE - 6.0, &text)
     });
+    let drawing = draw::ground() + &spots.chain(rest).collect::<String>();
     view! {
         <div class="lane">
             <h3>{lane_name(modality)}</h3>
             {counts.collect_view()}
             <span class="end quiet">{longest.map(|longest| view! { {longest}" "<span class="label">{t(say::MINUTES)}</span> })}</span>
-            <svg class="lane-marks" viewBox=format!("0 0 {WIDTH} {LANE}") preserveAspectRatio="xMidYMid meet" role="img" aria-label=lane_name(modality)>
-                {zones()}
-                {drawn.collect_view()}
-                {rest.collect_view()}
-            </svg>
+            <svg class="lane-marks" height=draw::LANE.to_string() role="img" aria-label=lane_name(modality) inner_html=drawing></svg>
         </div>
     }
 }
 
-fn zones() -> impl IntoView {
-    let x = |minutes: f64| share(minutes) * WIDTH;
-    let lines = (1..=6).map(|n| {
-        let at = x(f64::from(n) * 10.0).to_string();
-        view! { <line class="lane-line" x1=at.clone() x2=at y1="0" y2=LANE.to_string()></line> }
-    });
-    view! {
-        <rect class="zone-over" x="0" y="0" width=x(0.0).to_string() height=LANE.to_string()></rect>
-        <rect class="zone-soon" x=x(0.0).to_string() y="0" width=(x(SOON) - x(0.0)).to_string() height=LANE.to_string()></rect>
-        {lines.collect_view()}
-        <line class="lane-due" x1=x(0.0).to_string() x2=x(0.0).to_string() y1="0" y2=LANE.to_string()></line>
-    }
+/// Filled while somebody reads or reviews it.
+fn held(row: &CaseRow) -> bool {
+    row.state.leased() || matches!(row.state, CaseState::Submitted | CaseState::Returned)
 }
 
-/// Diamond, large dot, small dot; filled while somebody reads it; ringed and named when past its time.
-fn case_mark(row: &CaseRow, x: f64, y: f64, left: f64, name: bool) -> impl IntoView + use<> {
-    let held = row.state.leased() || matches!(row.state, wire::CaseState::Submitted | wire::CaseState::Returned);
-    let who = format!("{} {} ・ {} ・ {}", row.site.name, row.patient.name, row.exam, t(i18n::state(row.state)));
+fn hint(row: &CaseRow) -> String {
     let due = row.due_us.map(|due| fill(say::DUE_AT, &[&clock::clock_time(due)])).unwrap_or_default();
-    let over = left < 0.0;
-    let (x, y) = (x.clamp(12.0, WIDTH - 12.0), y);
-    view! {
-        <g class=if over { "case-mark over" } else { "case-mark" }>
-            <title>{format!("{who}\n{due}")}</title>
-            {over.then(|| view! { <circle class="over-ring" cx=x.to_string() cy=y.to_string() r="12"></circle> })}
-            {shape(row.urgency, x, y, held)}
-            {(over && name).then(|| view! { <text class="over-name" x=x.to_string() y=(y + 27.0).to_string()>{row.patient.name.clone()}</text> })}
-        </g>
-    }
-}
-
-fn shape(urgency: Urgency, x: f64, y: f64, filled: bool) -> AnyView {
-    let class = format!("shape {urgency}{}", if filled { " held" } else { "" });
-    match urgency {
-        Urgency::Stat => {
-            let path = format!("M{x} {} L{} {y} L{x} {} L{} {y} Z", y - 8.5, x + 8.5, y + 8.5, x - 8.5);
-            view! { <path class=class d=path></path> }.into_any()
-        }
-        Urgency::Urgent => view! { <circle class=class cx=x.to_string() cy=y.to_string() r="6.5"></circle> }.into_any(),
-        Urgency::Routine => view! { <circle class=class cx=x.to_string() cy=y.to_string() r="4"></circle> }.into_any(),
-    }
+    format!("{} {} ・ {} ・ {}\n{due}", row.site.name, row.patient.name, row.exam, t(i18n::state(row.state)))
 }
 
 fn axis() -> impl IntoView {
-    let tick = |minutes: f64, word: String, class: &'static str| {
-        let x = (share(minutes) * WIDTH).clamp(14.0, WIDTH - 10.0);
-        view! { <text class=class x=x.to_string() y="14">{word}</text> }
-    };
-    let numbers = (1..=6).map(|n| tick(f64::from(n) * 10.0, (n * 10).to_string(), "axis"));
+    let mut drawing = draw::word("axis", share(FIRST + 2.5), 14.0, &fill(say::LANE_PAST, &["10"]));
+    drawing += &draw::word("axis due", share(0.0), 14.0, t(say::LANE_DUE));
+    for tens in 1..=6 {
+        let minutes = f64::from(tens) * 10.0;
+        drawing += &draw::word("axis", share(minutes), 14.0, &format!("{minutes:.0}"));
+    }
     view! {
         <div class="lane lane-axis">
             <span></span><span></span><span></span><span></span><span></span>
-            <svg class="lane-marks" viewBox=format!("0 0 {WIDTH} 20") preserveAspectRatio="xMidYMid meet" aria-hidden="true">
-                {tick(FIRST + 2.5, fill(say::LANE_PAST, &["10"]), "axis")}
-                {tick(0.0, t(say::LANE_DUE).to_owned(), "axis due")}
-                {numbers.collect_view()}
-            </svg>
+            <svg class="lane-marks" height="20" aria-hidden="true" inner_html=drawing></svg>
         </div>
     }
 }

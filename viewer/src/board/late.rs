@@ -7,7 +7,7 @@ use crate::clock::{self, MINUTE_US};
 use crate::i18n::{self, fill, say, t};
 use crate::ui::icon;
 
-const SHOWN: usize = 8;
+const SHOWN: usize = 6;
 
 pub fn late(board: &Board, now: i64) -> impl IntoView + use<> {
     let pressing: Vec<&CaseRow> =

@@ -1,5 +1,6 @@
 //! The manager's board: who waits, how long is left, who is on duty, how fast reports go back.
 
+mod draw;
 mod duty;
 mod figures;
 mod lanes;

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wire::QuarantineRow;
+use wire::{QuarantineRow, Role};
 
 use crate::api::{self, Fault};
 use crate::app::App;
@@ -38,11 +38,12 @@ pub fn QuarantinePage() -> impl IntoView {
         }
     });
     let again = Callback::new(move |()| load());
+    let manager = app.me.with_untracked(|me| me.as_ref().is_some_and(|me| me.role == Role::Manager));
     let center = app.me.with_untracked(|me| me.as_ref().map(|me| me.center.clone()).unwrap_or_default());
     view! {
         <div class="board-page" data-testid="quarantine">
             <TopBar place=center>
-                <a class="button bare" href="#">{icon("back")}{t(say::BOARD)}</a>
+                {manager.then(|| view! { <a class="button bare" href="#">{icon("back")}{t(say::BOARD)}</a> })}
                 <LineMark/>
             </TopBar>
             <main class="board one">

@@ -28,7 +28,7 @@ pub fn EventBar() -> impl IntoView {
             <span class="clip" data-testid="new-report">{fill(say::NEW_REPORT_OF, &[&row.patient.name, &exam(&row), &when])}</span>
             <button class="button" data-testid="bar-read" on:click=move |_| opened.set(read.clone())>{t(say::NEXT_READ)}" "<kbd>"F4"</kbd></button>
             <button class="button" data-testid="bar-print" on:click=move |_| opened.set(print.clone())>{icon("print")}{t(say::NEXT_PRINT)}" "<kbd>"Ctrl+P"</kbd></button>
-            <span class="faint note">{if count > 1 { fill(say::BAR_MORE, &[&(count - 1).to_string()]) } else { t(say::BAR_FIXED).to_owned() }}</span>
+            <span class="faint aside">{if count > 1 { fill(say::BAR_MORE, &[&(count - 1).to_string()]) } else { t(say::BAR_FIXED).to_owned() }}</span>
         }
         .into_any()
     };

@@ -16,7 +16,7 @@ use crate::web;
 
 /// Heights the style sheet gives a row, wide and narrow.
 const ROW: f64 = 53.0;
-const ROW_NARROW: f64 = 128.0;
+const ROW_NARROW: f64 = 136.0;
 const NARROW: f64 = 720.0;
 /// Rows kept beyond each edge of the window.
 const MARGIN: usize = 6;
@@ -30,7 +30,6 @@ pub fn CaseTable(of_center: bool) -> impl IntoView {
                 <Tabs/>
                 <Search/>
             </div>
-            <Heads/>
             <div class="held-place">
                 {move || {
                     let held = store.held.with(Vec::len);
@@ -208,6 +207,7 @@ fn Rows(of_center: bool) -> impl IntoView {
     view! {
         <div class="case-rows" node_ref=rows role="table" aria-label=t(say::ALL_CASES) aria-rowcount=move || count.get().to_string()
             data-rows="" data-testid="rows" on:scroll=move |_| measure() on:keydown=move |event| walk(&event, store)>
+            <Heads/>
             <div style:height=above></div>
             <For each=visible key=|slot| slot.case children=move |slot| view! { <CaseLine line=slot of_center=of_center/> }/>
             <div style:height=below></div>

@@ -81,7 +81,7 @@ fn Case(case: i64, detail: Shown, editable: bool) -> impl IntoView {
         <header class="panel-head">
             {move || row.get().map(|row| view! {
                 <h2>{row.patient.name.clone()}</h2>
-                <span class="quiet clip">{sex_age(&row)}<i class="dot"></i>{exam(&row)}</span>
+                <span class="quiet clip" title=images(&row)>{sex_age(&row)}<i class="dot"></i>{exam(&row)}</span>
             })}
             <span class="grow"></span>
             <button class="button bare small" data-testid="panel-close" on:click=move |_| store.selected.set(None)>{t(say::CLOSE)}" "<kbd>"Esc"</kbd></button>
@@ -97,6 +97,10 @@ fn Case(case: i64, detail: Shown, editable: bool) -> impl IntoView {
         {move || report.get().filter(|report| report.state == ReportState::Signed).map(|report| words(&report))}
         {move || happened(&history.get())}
     }
+}
+
+fn images(row: &CaseRow) -> String {
+    fill(say::SERIES_COUNT, &[&row.series.to_string(), &row.instances.to_string()])
 }
 
 fn quarantined(count: u32) -> impl IntoView {

@@ -72,10 +72,9 @@ fn number(row: &CaseRow) -> String {
 
 fn made(row: &CaseRow, of_center: bool) -> String {
     let when = clock::day_time(row.exam_us);
-    let count = match (row.state, row.series) {
-        (CaseState::Arriving, _) => t(say::UPLOADING).to_owned(),
-        (_, 0 | 1) => fill(say::IMAGES_COUNT, &[&row.instances.to_string()]),
-        (_, series) => fill(say::SERIES_COUNT, &[&series.to_string(), &row.instances.to_string()]),
+    let count = match row.state {
+        CaseState::Arriving => t(say::UPLOADING).to_owned(),
+        _ => fill(say::IMAGES_COUNT, &[&row.instances.to_string()]),
     };
     if of_center { format!("{} ・ {when} ・ {count}", row.site.name) } else { format!("{when} ・ {count}") }
 }

@@ -52,6 +52,7 @@ super::table! {
     NEED_LOGIN: "请填写工号或手机号", "Enter your staff number or phone";
     NEED_PASSWORD: "请填写密码", "Enter your password";
     WAIT_SECONDS: "试得太多，请等 {0} 秒再试", "Too many tries; wait {0} seconds";
+    WAIT_MINUTES: "试得太多，请等 {0} 分钟再试，或致电信息科", "Too many tries; wait {0} minutes, or call IT";
     SIGNED_OUT_IDLE: "太久没有操作，已自动退出。没写完的报告留在本机。", "Signed out after a long pause. Unfinished reports are kept on this machine.";
 
     LINE_LIVE: "线路正常", "Line fine";

@@ -44,7 +44,7 @@ super::table! {
     CHECK_NO_BLANKS: "没有空处", "No blanks";
     CHECK_SIDES: "左右侧一致", "Sides agree";
     CHECK_SIDES_DIFFER: "意见里的“{0}”所见未提", "“{0}” in the impression is not in the findings";
-    CHECK_PREVIEW: "图像还是预览，不能签署", "Only a preview so far; signing waits";
+    CHECK_PREVIEW: "图像还没到齐，先别签署", "The image is not whole yet; signing waits";
     CHECK_EMPTY: "{0}还没写", "{0} not written";
     SUBMIT: "提交审核", "Submit for review";
     SIGN: "签署", "Sign";

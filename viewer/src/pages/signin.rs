@@ -18,8 +18,8 @@ use crate::web;
 
 /// The last login used on this machine; never a password.
 const KNOWN: &str = "yunying.login";
-/// Seconds the form rests when the server says too many tries.
-const REST: i32 = 60;
+/// Seconds the form rests when the server says too many tries and not how long.
+const REST: u32 = 60;
 
 #[component]
 pub fn SignInPage() -> impl IntoView {
@@ -84,9 +84,9 @@ fn Form(status: Answered) -> impl IntoView {
     let caps = RwSignal::new(false);
     let busy = RwSignal::new(false);
     let problem = RwSignal::new(None::<String>);
-    let rest = RwSignal::new(0_i32);
+    let rest = RwSignal::new(0_u32);
     let ticking =
-        set_interval_with_handle(move || rest.update(|left| *left = (*left - 1).max(0)), Duration::from_secs(1));
+        set_interval_with_handle(move || rest.update(|left| *left = left.saturating_sub(1)), Duration::from_secs(1));
     on_cleanup(move || {
         if let Ok(ticking) = ticking {
             ticking.clear();
@@ -120,7 +120,7 @@ fn Form(status: Answered) -> impl IntoView {
                 }
                 Err(fault) => {
                     if fault.status() == 429 {
-                        rest.set(REST);
+                        rest.set(fault.retry_after().unwrap_or(REST));
                     }
                     problem.set(Some(worded(&fault)));
                     password.set(String::new());
@@ -193,8 +193,12 @@ fn worded(fault: &Fault) -> String {
     if fault.status() == 401 { t(say::P_CREDENTIALS).to_owned() } else { fault.text() }
 }
 
-fn said(rest: i32, problem: Option<String>) -> Option<String> {
-    if rest > 0 { Some(fill(say::WAIT_SECONDS, &[&rest.to_string()])) } else { problem }
+fn said(rest: u32, problem: Option<String>) -> Option<String> {
+    match rest {
+        0 => problem,
+        1..120 => Some(fill(say::WAIT_SECONDS, &[&rest.to_string()])),
+        _ => Some(fill(say::WAIT_MINUTES, &[&rest.div_ceil(60).to_string()])),
+    }
 }
 
 fn help(status: Answered) -> String {

@@ -20,6 +20,7 @@ const CHEST: [Ellipse; 9] = [
 ];
 
 const RIBS: u32 = 11;
+const VESSELS: u32 = 26;
 
 fn phantom() -> Vec<Ellipse> {
     let ribs = (0..RIBS).flat_map(|n| {
@@ -31,7 +32,14 @@ fn phantom() -> Vec<Ellipse> {
             Ellipse(0.34 * cos - 0.05, 0.24 * sin, 0.018, 0.012, turned, 0.7),
         ]
     });
-    CHEST.into_iter().chain(ribs).collect()
+    // Spread evenly without repeating, by the golden angle.
+    let vessels = (0..VESSELS).map(|n| {
+        let (sin, cos) = (n as f32 * 2.399).sin_cos();
+        let out = 0.06 + 0.20 * (n as f32 / VESSELS as f32).sqrt();
+        let side = if n % 2 == 0 { -0.40 } else { 0.42 };
+        Ellipse(side + out * cos, 0.04 + 1.35 * out * sin, 0.030, 0.006, n as f32 * 57.0, 0.55)
+    });
+    CHEST.into_iter().chain(ribs).chain(vessels).collect()
 }
 
 fn projection(ellipses: &[Ellipse], angle: f32, offset: f32) -> f32 {
@@ -49,7 +57,7 @@ fn projection(ellipses: &[Ellipse], angle: f32, offset: f32) -> f32 {
 
 /// Rows are angles over half a turn, columns offsets; from deep teal to near white. RGBA.
 pub fn sinogram(width: usize, height: usize) -> Vec<u8> {
-    const DEEP: [f32; 3] = [6.0, 28.0, 27.0];
+    const DEEP: [f32; 3] = [7.0, 34.0, 33.0];
     const MID: [f32; 3] = [44.0, 122.0, 108.0];
     const LIGHT: [f32; 3] = [236.0, 248.0, 243.0];
     let ellipses = phantom();
@@ -57,12 +65,12 @@ pub fn sinogram(width: usize, height: usize) -> Vec<u8> {
     for row in 0..height {
         let angle = std::f32::consts::PI * (row as f32 / height as f32 - 0.5);
         values
-            .extend((0..width).map(|column| projection(&ellipses, angle, 2.1 * (column as f32 / width as f32 - 0.5))));
+            .extend((0..width).map(|column| projection(&ellipses, angle, 1.78 * (column as f32 / width as f32 - 0.5))));
     }
     let most = values.iter().copied().fold(f32::EPSILON, f32::max);
     let mut rgba = Vec::with_capacity(values.len() * 4);
     for value in values {
-        let level = (value / most).clamp(0.0, 1.0).powf(1.5);
+        let level = (value / most).clamp(0.0, 1.0).powf(1.35);
         let (from, to, share) =
             if level < 0.55 { (DEEP, MID, level / 0.55) } else { (MID, LIGHT, (level - 0.55) / 0.45) };
         rgba.extend((0..3).map(|n| (from[n] + (to[n] - from[n]) * share) as u8));

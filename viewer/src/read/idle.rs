@@ -34,7 +34,7 @@ fn waiting(room: Room, desk: &Desk) -> impl IntoView + use<> {
                 <dl class="idle-figures">
                     {figure(desk.waiting.to_string(), t(say::IDLE_QUEUED))}
                     {figure(desk.signed_today.to_string(), t(say::IDLE_SIGNED))}
-                    {desk.median_minutes.map(|minutes| figure(format!("{minutes:.0}"), t(say::IDLE_MEDIAN)))}
+                    {desk.median_minutes.map(|minutes| figure(format!("{minutes:.0} {}", t(say::MINUTES)), t(say::IDLE_MEDIAN)))}
                 </dl>
             </section>
             {rows(room, t(say::IDLE_RETURNED), "returned", t(say::OPEN_IT), &desk.returned)}

@@ -133,7 +133,7 @@ fn Strip(room: Room, in_report: ReadSignal<bool>, keys: RwSignal<bool>) -> impl 
     let open = move || room.active.with(Option::is_some);
     view! {
         <footer class="strip small" data-testid="strip">
-            <span role="status" class="clip" data-testid="said">{move || room.said.get().map(|said| view! { <span class="done">{icon("sign")}</span>" "{said} })}</span>
+            <span role="status" class="clip" data-testid="said">{move || room.said.get().map(|said| view! { <span class="done">{icon("check")}</span>" "{said} })}</span>
             {move || room.desk.with(Option::is_some).then(|| room.fault.get()).flatten().map(|fault| view! { <span class="amber clip" role="alert">{icon("warn")}" "{fault.text()}</span> })}
             <span class="grow"></span>
             {move || open().then(|| {

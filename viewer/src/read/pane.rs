@@ -8,7 +8,6 @@ use wire::Template;
 use super::checks;
 use super::draft::{Draft, Saved};
 use super::editor::{Editor, first_blank, jump};
-use super::region::only_a_preview;
 use super::room::{Active, Purpose, Room};
 use crate::api;
 use crate::clock;
@@ -178,7 +177,7 @@ pub fn blanks(draft: Draft) -> usize {
 #[component]
 fn Checks(room: Room) -> impl IntoView {
     let draft = room.draft;
-    let preview = Memo::new(move |_| only_a_preview(room.viewer));
+    let preview = Memo::new(move |_| room.not_yet_whole());
     let open = Memo::new(move |_| blanks(draft));
     let side = Memo::new(move |_| {
         draft.findings.with(|findings| draft.impression.with(|impression| checks::side_missing(findings, impression)))
@@ -205,9 +204,8 @@ fn Checks(room: Room) -> impl IntoView {
 fn write_actions(active: &Active, room: Room, asked: RwSignal<Option<Asked>>) -> impl IntoView + use<> {
     let draft = room.draft;
     let two = active.signatures_needed > 1;
-    let ready = move || {
-        blanks(draft) == 0 && !only_a_preview(room.viewer) && draft.impression.with(|text| !text.trim().is_empty())
-    };
+    let ready =
+        move || blanks(draft) == 0 && !room.not_yet_whole() && draft.impression.with(|text| !text.trim().is_empty());
     let (what, mark, word, key, after, testid) = if two {
         (Asked::Submit, "review", say::SUBMIT, "Ctrl+Enter", say::SUBMIT_AND_NEXT, "submit")
     } else {
@@ -236,7 +234,7 @@ fn review_actions(room: Room, asked: RwSignal<Option<Asked>>) -> impl IntoView {
 /// Signing asks for a password, but never for a report that could not be signed: then it shows why.
 pub fn ask(what: Asked, room: Room, asked: RwSignal<Option<Asked>>) {
     let draft = room.draft;
-    if untrack(|| only_a_preview(room.viewer)) {
+    if untrack(|| room.not_yet_whole()) {
         room.said.set(Some(t(say::CHECK_PREVIEW).to_owned()));
     } else if untrack(|| blanks(draft)) > 0 {
         first_blank(&EDITORS);

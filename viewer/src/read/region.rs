@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use leptos::prelude::*;
-use wire::{CaseRow, StudyImages};
+use wire::{CaseRow, Delivery, InstanceImage, StudyImages};
 
 use crate::clock;
 use crate::i18n::{self, say, t};
@@ -47,7 +47,10 @@ pub fn take_keyboard() {
     web::focus_selector(PLACE);
 }
 
-/// Less than the device sent is on the screen: nobody signs on that.
-pub fn only_a_preview(handle: ViewerHandle) -> bool {
-    handle.state() == ViewerState::Loading || handle.shown().is_some_and(|shown| shown.quality == Quality::Preview)
+/// The image is not on the screen as the device sent it: nobody signs on that. A study with nothing to show is exempt.
+pub fn not_yet_whole(handle: ViewerHandle, images: &StudyImages) -> bool {
+    let viewable = |image: &InstanceImage| !matches!(image.delivery, Delivery::Unavailable | Delivery::NoImage);
+    let any = images.series.iter().flat_map(|series| &series.instances).any(viewable);
+    any && (handle.state() == ViewerState::Loading
+        || handle.shown().is_some_and(|shown| shown.quality == Quality::Preview))
 }

@@ -11,6 +11,7 @@ use leptos::task::spawn_local;
 use wire::{CaseRow, CaseState, Desk, Lease, ReportBody, StudyImages};
 
 use super::draft::Draft;
+use super::region::not_yet_whole;
 use crate::api::{self, Fault};
 use crate::app::App;
 use crate::i18n::{self, Text, fill};
@@ -207,6 +208,11 @@ impl Room {
         }
     }
 
+    /// Tracks what keeps the open case from being signed: its image is still on the way.
+    pub fn not_yet_whole(self) -> bool {
+        self.active.with(|active| active.as_ref().is_some_and(|active| not_yet_whole(self.viewer, &active.images)))
+    }
+
     /// The open case leaves the screen; the next may come.
     pub fn finish(self, said: Text) {
         if let Some(active) = self.active.get_untracked() {
@@ -253,24 +259,31 @@ impl Room {
 }
 
 /// Everything an open case shows, and how often its lease wants a sign of life.
-async fn fetch(opening: Opening) -> Result<(Active, u32), Fault> {
-    let Opening { row, lease, .. } = opening;
-    let review = lease.is_none() && row.state == CaseState::Submitted;
-    let held = if review {
-        None
-    } else {
-        let token = lease.as_ref().map_or("", |lease| lease.lease.as_str());
-        Some(api::open_case(row.case, token).await?.or(lease).ok_or(Fault::Garbled)?)
+async fn fetch(Opening { row, lease, .. }: Opening) -> Result<(Active, u32), Fault> {
+    let lease = match lease {
+        None if row.state == CaseState::Returned => Some(take_back(row.case).await?),
+        lease => lease,
     };
-    let detail = api::case(row.case).await?;
+    let detail = match &lease {
+        Some(lease) => api::open_case(row.case, &lease.lease).await?,
+        None => api::case(row.case).await?,
+    };
     let images = api::images(row.study).await?;
-    let (purpose, why, beat) = match held {
+    let (purpose, why, beat) = match lease {
         Some(lease) => (Purpose::Write { lease: lease.lease }, i18n::reason(&lease.why), lease.heartbeat_seconds),
         None => (Purpose::Review, i18n::reason("review"), 0),
     };
-    let signatures_needed = detail.signatures_needed;
+    let signatures_needed = detail.report.as_ref().map_or(detail.signatures_needed, |report| report.signatures_needed);
     Ok((
         Active { row: detail.row, purpose, why, report: detail.report, images: Arc::new(images), signatures_needed },
         beat,
     ))
+}
+
+/// What the reviewer sent back, in hand again.
+async fn take_back(case: i64) -> Result<Lease, Fault> {
+    api::take_case(case).await?;
+    let mut lease = api::desk().await?.current.filter(|lease| lease.case == case).ok_or(Fault::Garbled)?;
+    lease.why = "returned".to_owned();
+    Ok(lease)
 }
