@@ -30,7 +30,7 @@ pub struct Spot<'a> {
 
 /// Diamond, large dot, small dot, around the origin.
 pub fn shape(urgency: Urgency, held: bool) -> String {
-    let class = format!("shape {urgency}{}", if held { " held" } else { "" });
+    let class = format!("shape {urgency}{}", if held { " filled" } else { "" });
     match urgency {
         Urgency::Stat => format!("<path class=\"{class}\" d=\"M0-8.5 8.5 0 0 8.5-8.5 0Z\"/>"),
         Urgency::Urgent => format!("<circle class=\"{class}\" r=\"6.5\"/>"),

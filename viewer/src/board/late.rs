@@ -14,7 +14,7 @@ pub fn late(board: &Board, now: i64) -> impl IntoView + use<> {
         board.open.iter().filter(|row| row.due_us.is_some_and(|due| due - now < 10 * MINUTE_US)).collect();
     let count = pressing.len();
     let body = if pressing.is_empty() {
-        view! { <p class="quiet calm">{icon("check")}" "{t(say::LATE_NONE)}</p> }.into_any()
+        view! { <p class="quiet nothing">{icon("check")}" "{t(say::LATE_NONE)}</p> }.into_any()
     } else {
         view! { <ul>{pressing.into_iter().take(SHOWN).map(|row| line(row, now)).collect_view()}</ul> }.into_any()
     };

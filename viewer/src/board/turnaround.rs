@@ -14,7 +14,7 @@ const HEIGHT: f64 = 72.0;
 pub fn by_modality(board: &Board) -> impl IntoView + use<> {
     let signed: usize = board.lanes.iter().map(|lane| lane.minutes.len()).sum();
     let body = if signed == 0 {
-        view! { <p class="quiet calm">{t(say::TURNAROUND_NONE)}</p> }.into_any()
+        view! { <p class="quiet nothing">{t(say::TURNAROUND_NONE)}</p> }.into_any()
     } else {
         board.lanes.iter().filter(|lane| !lane.minutes.is_empty()).map(distribution).collect_view().into_any()
     };
@@ -64,7 +64,7 @@ pub fn by_site(board: &Board) -> impl IntoView + use<> {
     sites.sort_by(|a, b| b.p90_minutes.unwrap_or(0.0).total_cmp(&a.p90_minutes.unwrap_or(0.0)));
     let most = sites.iter().filter_map(|line| line.p90_minutes).fold(10.0_f64, f64::max).max(1.0);
     let body = if sites.is_empty() {
-        view! { <p class="quiet calm">{t(say::TURNAROUND_NONE)}</p> }.into_any()
+        view! { <p class="quiet nothing">{t(say::TURNAROUND_NONE)}</p> }.into_any()
     } else {
         view! { <ul class="sites">{sites.into_iter().map(|line| site(line, most)).collect_view()}</ul> }.into_any()
     };

@@ -23,25 +23,31 @@ const MARGIN: usize = 6;
 
 #[component]
 pub fn CaseTable(of_center: bool) -> impl IntoView {
-    let store = expect_context::<Store>();
     view! {
         <section class="cases" data-testid="cases">
             <div class="cases-head">
                 <Tabs/>
+                <Held/>
                 <Search/>
-            </div>
-            <div class="held-place">
-                {move || {
-                    let held = store.held.with(Vec::len);
-                    (held > 0).then(|| view! {
-                        <button class="held" data-testid="held" on:click=move |_| store.show_held()>
-                            {icon("download")}{fill(say::NEW_ROWS, &[&held.to_string()])}
-                        </button>
-                    })
-                }}
             </div>
             <Body of_center=of_center/>
         </section>
+    }
+}
+
+/// Rows that wait until the pointer has left the list, or until asked for. In its own place: nothing moves.
+#[component]
+fn Held() -> impl IntoView {
+    let store = expect_context::<Store>();
+    let count = move || store.held.with(Vec::len);
+    view! {
+        <div class="held-place" role="status">
+            {move || (count() > 0).then(|| view! {
+                <button class="held" data-testid="held" on:click=move |_| store.show_held()>
+                    {icon("download")}{fill(say::NEW_ROWS, &[&count().to_string()])}
+                </button>
+            })}
+        </div>
     }
 }
 

@@ -140,15 +140,8 @@ fn Question(
     detail: Shown,
 ) -> impl IntoView {
     let store = expect_context::<Store>();
-    // The version is taken when editing begins: a change made meanwhile is noticed, not overwritten.
-    let editing = RwSignal::new(None::<(i64, String)>);
-    let begin = move |_| {
-        if let Some(row) = row.get_untracked() {
-            editing.set(Some((row.version, row.question)));
-            set_timeout(|| web::focus_selector("#question"), std::time::Duration::ZERO);
-        }
-    };
-    let save = move || {
+    let editing = Editing::new(None);
+    let save = Callback::new(move |()| {
         let Some((version, text)) = editing.get_untracked() else { return };
         let what = CaseChange { version, urgency: None, question: Some(text.trim().to_owned()) };
         spawn_local(async move {
@@ -160,6 +153,47 @@ fn Question(
                 editing.set(Some((row.version, text)));
             }
         });
+    });
+    let is_editing = Memo::new(move |_| editing.with(Option::is_some));
+    move || match is_editing.get() {
+        true => view! { <QuestionField editing=editing save=save/> }.into_any(),
+        false => question_line(row, editable, editing).into_any(),
+    }
+}
+
+/// The version the text was taken from, and the text: a change made meanwhile is noticed, not overwritten.
+type Editing = RwSignal<Option<(i64, String)>>;
+
+fn question_line(row: Memo<Option<CaseRow>>, editable: Signal<bool>, editing: Editing) -> impl IntoView {
+    let begin = move |_| {
+        if let Some(row) = row.get_untracked() {
+            editing.set(Some((row.version, row.question)));
+            set_timeout(|| web::focus_selector("#question"), std::time::Duration::ZERO);
+        }
+    };
+    let question = row.get().map(|row| row.question).unwrap_or_default();
+    let none = question.is_empty();
+    view! {
+        <p class="question" data-testid="question">
+            <span class="quiet">{t(say::QUESTION)}"："</span>
+            <span class:faint=none>{if none { t(say::QUESTION_NONE).to_owned() } else { question }}</span>
+            {move || editable.get().then(|| view! {
+                <button class="linkish" data-testid="question-edit" on:click=begin>{icon("pen")}" "{t(say::QUESTION_EDIT)}</button>
+            })}
+        </p>
+    }
+}
+
+#[component]
+fn QuestionField(editing: Editing, save: Callback<()>) -> impl IntoView {
+    let text = editing.with_untracked(|editing| editing.as_ref().map(|(_, text)| text.clone()).unwrap_or_default());
+    let typed = move |event: leptos::ev::Event| {
+        let text = event_target::<HtmlTextAreaElement>(&event).value();
+        editing.update(|editing| {
+            if let Some(editing) = editing {
+                editing.1 = text;
+            }
+        });
     };
     let on_key = move |event: web_sys::KeyboardEvent| {
         if web::pressed(&event, "Escape") {
@@ -167,48 +201,19 @@ fn Question(
             editing.set(None);
         } else if web::pressed(&event, "Ctrl+Enter") {
             event.prevent_default();
-            save();
+            save.run(());
         }
     };
-    let is_editing = Memo::new(move |_| editing.with(Option::is_some));
-    move || {
-        if is_editing.get() {
-            let text =
-                editing.with_untracked(|editing| editing.as_ref().map(|(_, text)| text.clone()).unwrap_or_default());
-            let typed = move |event: leptos::ev::Event| {
-                let text = event_target::<HtmlTextAreaElement>(&event).value();
-                editing.update(|editing| {
-                    if let Some(editing) = editing {
-                        editing.1 = text;
-                    }
-                });
-            };
-            view! {
-                <div class="question editing" on:keydown=on_key>
-                    <label class="label" for="question">{t(say::QUESTION)}</label>
-                    <textarea id="question" class="field" rows="3" maxlength="500" data-testid="question-field" placeholder=t(say::QUESTION_HINT)
-                        prop:value=text on:input=typed></textarea>
-                    <div class="panel-actions">
-                        <button class="button" on:click=move |_| editing.set(None)>{t(say::CANCEL)}" "<kbd>"Esc"</kbd></button>
-                        <button class="button primary" data-testid="question-save" on:click=move |_| save()>{t(say::SAVE)}" "<kbd>"Ctrl+Enter"</kbd></button>
-                    </div>
-                </div>
-            }
-            .into_any()
-        } else {
-            let question = row.get().map(|row| row.question).unwrap_or_default();
-            let none = question.is_empty();
-            view! {
-                <p class="question" data-testid="question">
-                    <span class="quiet">{t(say::QUESTION)}"："</span>
-                    <span class:faint=none>{if none { t(say::QUESTION_NONE).to_owned() } else { question }}</span>
-                    {move || editable.get().then(|| view! {
-                        <button class="linkish" data-testid="question-edit" on:click=begin>{icon("pen")}" "{t(say::QUESTION_EDIT)}</button>
-                    })}
-                </p>
-            }
-            .into_any()
-        }
+    view! {
+        <div class="question editing" on:keydown=on_key>
+            <label class="label" for="question">{t(say::QUESTION)}</label>
+            <textarea id="question" class="field" rows="3" maxlength="500" data-testid="question-field" placeholder=t(say::QUESTION_HINT)
+                prop:value=text on:input=typed></textarea>
+            <div class="panel-actions">
+                <button class="button" on:click=move |_| editing.set(None)>{t(say::CANCEL)}" "<kbd>"Esc"</kbd></button>
+                <button class="button primary" data-testid="question-save" on:click=move |_| save.run(())>{t(say::SAVE)}" "<kbd>"Ctrl+Enter"</kbd></button>
+            </div>
+        </div>
     }
 }
 

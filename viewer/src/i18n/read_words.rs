@@ -31,6 +31,7 @@ super::table! {
     TEMPLATE_KEEP: "保留我的文字", "Keep my text";
     FINDINGS: "检查所见", "Findings";
     IMPRESSION: "诊断意见", "Impression";
+    INSERT: "插入测量", "Insert measurement";
     NEXT_BLANK: "下一空", "Next blank";
     SAVED: "已保存", "Saved";
     SAVING: "正在保存…", "Saving…";
@@ -79,7 +80,7 @@ super::table! {
     RESTORED: "找回了本机没存完的文字", "Recovered text that had not been saved";
     RELEASE: "退还这例", "Give it back";
     RELEASE_TITLE: "把这例退还队列", "Give this case back to the queue";
-    RELEASE_LEAD: "草稿会保留，由下一位医师接着看。", "The draft stays for the next doctor.";
+    RELEASE_LEAD: "草稿会保留，由下一位医师接着看；同时暂停给您派单。", "The draft stays for the next doctor, and you go off duty.";
     SIGNED_NOW: "{0} 的报告已签署", "The report of {0} is signed";
     SUBMITTED_NOW: "{0} 的报告已提交审核", "The report of {0} is with the reviewer";
     RETURNED_NOW: "{0} 的报告已退回", "The report of {0} was sent back";
@@ -90,6 +91,7 @@ super::table! {
     KEY_BLANK: "下一空 / 上一空", "Next / previous blank";
     KEY_SUBMIT: "提交审核并打开下一例", "Submit, open the next";
     KEY_SIGN: "签署", "Sign";
+    KEY_INSERT: "把最近的测量写进所见（图像）", "Newest measurement into the findings (image)";
     KEY_PAUSE: "开始 / 暂停派单（图像）", "Pause or resume assignment (image)";
     KEY_SLICE: "上一层 / 下一层", "Slice";
     KEY_SERIES: "上一序列 / 下一序列", "Series";

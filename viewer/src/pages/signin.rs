@@ -74,96 +74,102 @@ fn paint(canvas: &HtmlCanvasElement) -> Option<()> {
     context.put_image_data(&image, 0.0, 0.0).ok()
 }
 
-#[component]
-fn Form(status: Answered) -> impl IntoView {
-    let app = expect_context::<App>();
-    let known = web::recall(KNOWN).unwrap_or_default();
-    let login = RwSignal::new(known.clone());
-    let password = RwSignal::new(String::new());
-    let shown = RwSignal::new(false);
-    let caps = RwSignal::new(false);
-    let busy = RwSignal::new(false);
-    let problem = RwSignal::new(None::<String>);
-    let rest = RwSignal::new(0_u32);
-    let ticking =
-        set_interval_with_handle(move || rest.update(|left| *left = left.saturating_sub(1)), Duration::from_secs(1));
-    on_cleanup(move || {
-        if let Ok(ticking) = ticking {
-            ticking.clear();
-        }
-    });
-    set_timeout(
-        move || web::focus_selector(if login.get_untracked().is_empty() { "#login" } else { "#password" }),
-        Duration::ZERO,
-    );
+/// What is being typed, and what came of it.
+#[derive(Clone, Copy)]
+struct Entry {
+    app: App,
+    login: RwSignal<String>,
+    password: RwSignal<String>,
+    busy: RwSignal<bool>,
+    problem: RwSignal<Option<String>>,
+    /// Seconds until the server will listen again.
+    rest: RwSignal<u32>,
+}
 
-    let submit = move |event: SubmitEvent| {
-        event.prevent_default();
-        let (who, secret) = (login.get_untracked().trim().to_owned(), password.get_untracked());
-        if busy.get_untracked() || rest.get_untracked() > 0 {
+impl Entry {
+    fn new(app: App, known: String) -> Self {
+        let rest = RwSignal::new(0_u32);
+        let ticking = set_interval_with_handle(
+            move || rest.update(|left| *left = left.saturating_sub(1)),
+            Duration::from_secs(1),
+        );
+        on_cleanup(move || {
+            if let Ok(ticking) = ticking {
+                ticking.clear();
+            }
+        });
+        Self {
+            app,
+            login: RwSignal::new(known),
+            password: RwSignal::new(String::new()),
+            busy: RwSignal::new(false),
+            problem: RwSignal::new(None),
+            rest,
+        }
+    }
+
+    fn idle(self) -> bool {
+        !self.busy.get() && self.rest.get() == 0
+    }
+
+    fn submit(self) {
+        let (login, password) = (self.login.get_untracked().trim().to_owned(), self.password.get_untracked());
+        if !untrack(|| self.idle()) {
             return;
         }
-        if let Some((missing, field)) = missing(&who, &secret) {
-            problem.set(Some(t(missing).to_owned()));
+        if let Some((missing, field)) = missing(&login, &password) {
+            self.problem.set(Some(t(missing).to_owned()));
             web::focus_selector(field);
             return;
         }
-        busy.set(true);
-        problem.set(None);
+        self.busy.set(true);
+        self.problem.set(None);
         spawn_local(async move {
-            let answer = api::sign_in(&who, &secret).await;
-            busy.set(false);
+            let answer = api::sign_in(&login, &password).await;
+            self.busy.set(false);
             match answer {
                 Ok(me) => {
-                    web::keep(KNOWN, &who);
-                    app.sign_in(me);
+                    web::keep(KNOWN, &login);
+                    self.app.sign_in(me);
                 }
-                Err(fault) => {
-                    if fault.status() == 429 {
-                        rest.set(fault.retry_after().unwrap_or(REST));
-                    }
-                    problem.set(Some(worded(&fault)));
-                    password.set(String::new());
-                    web::focus_selector("#password");
-                }
+                Err(fault) => self.refused(&fault),
             }
         });
-    };
-    let watch_caps = move |event: KeyboardEvent| caps.set(event.get_modifier_state("CapsLock"));
-    let was_known = move || !known.is_empty() && login.get() == known;
-    let other = if i18n::chosen() == Lang::Zh { Lang::En } else { Lang::Zh };
+    }
 
+    fn refused(self, fault: &Fault) {
+        if fault.status() == 429 {
+            self.rest.set(fault.retry_after().unwrap_or(REST));
+        }
+        self.problem.set(Some(fault.text()));
+        self.password.set(String::new());
+        web::focus_selector("#password");
+    }
+}
+
+#[component]
+fn Form(status: Answered) -> impl IntoView {
+    let app = expect_context::<App>();
+    let entry = Entry::new(app, web::recall(KNOWN).unwrap_or_default());
+    let first = if entry.login.get_untracked().is_empty() { "#login" } else { "#password" };
+    set_timeout(move || web::focus_selector(first), Duration::ZERO);
+    let submit = move |event: SubmitEvent| {
+        event.prevent_default();
+        entry.submit();
+    };
+    let other = if i18n::chosen() == Lang::Zh { Lang::En } else { Lang::Zh };
     view! {
         <form class="signin-form" on:submit=submit novalidate=true>
             <h1>{t(say::SIGN_IN)}</h1>
             <p class="lead">{t(say::SIGN_IN_LEAD)}</p>
             {move || app.notice.get().map(|text| view! { <p class="problem" role="status">{icon("clock")}{text}</p> })}
-            <label for="login">{t(say::LOGIN)}</label>
-            <div class="box">
-                {icon("user")}
-                <input id="login" name="username" data-testid="login" autocomplete="username" autocapitalize="none" spellcheck="false"
-                    prop:value=move || login.get() on:input=move |event| login.set(value_of(&event))/>
-                <Show when=was_known><span class="small quiet">{t(say::LOGIN_KNOWN)}</span></Show>
-            </div>
-            <label for="password">{t(say::PASSWORD)}</label>
-            <div class="box">
-                {icon("lock")}
-                <input id="password" name="password" data-testid="password" autocomplete="current-password"
-                    type=move || if shown.get() { "text" } else { "password" }
-                    aria-describedby="caps" prop:value=move || password.get() on:input=move |event| password.set(value_of(&event))
-                    on:keydown=watch_caps on:keyup=watch_caps on:blur=move |_| caps.set(false)/>
-                <button type="button" class="linkish quiet" aria-pressed=move || shown.get().to_string() on:click=move |_| shown.update(|shown| *shown = !*shown)>
-                    {move || if shown.get() { icon("eye-off") } else { icon("eye") }}" "{move || t(if shown.get() { say::HIDE } else { say::SHOW })}
-                </button>
-            </div>
-            <p id="caps" class="caps amber" aria-live="polite">
-                {move || caps.get().then(|| view! { {icon("warn")}" "{t(say::CAPS_LOCK)} })}
-            </p>
-            {move || said(rest.get(), problem.get()).map(|text| view! {
+            <LoginField entry=entry/>
+            <PasswordField entry=entry/>
+            {move || said(entry.rest.get(), entry.problem.get()).map(|text| view! {
                 <p class="problem" role="alert" data-testid="signin-problem">{icon("warn")}<span>{text}</span></p>
             })}
-            <button class="button primary big" type="submit" data-testid="sign-in" disabled=move || busy.get() || (rest.get() > 0)>
-                {move || t(if busy.get() { say::SIGNING_IN } else { say::SIGN_IN })}" "<kbd>"Enter"</kbd>
+            <button class="button primary big" type="submit" data-testid="sign-in" disabled=move || !entry.idle()>
+                {move || t(if entry.busy.get() { say::SIGNING_IN } else { say::SIGN_IN })}" "<kbd>"Enter"</kbd>
             </button>
             <p class="foot">
                 <span>{move || help(status)}</span>
@@ -171,6 +177,44 @@ fn Form(status: Answered) -> impl IntoView {
                     on:click=move |_| app.speak(other)>{t(say::LANG_SWITCH)}</button>
             </p>
         </form>
+    }
+}
+
+#[component]
+fn LoginField(entry: Entry) -> impl IntoView {
+    let known = entry.login.get_untracked();
+    let was_known = move || !known.is_empty() && entry.login.get() == known;
+    view! {
+        <label for="login">{t(say::LOGIN)}</label>
+        <div class="box">
+            {icon("user")}
+            <input id="login" name="username" data-testid="login" autocomplete="username" autocapitalize="none" spellcheck="false"
+                prop:value=move || entry.login.get() on:input=move |event| entry.login.set(value_of(&event))/>
+            <Show when=was_known><span class="small quiet">{t(say::LOGIN_KNOWN)}</span></Show>
+        </div>
+    }
+}
+
+#[component]
+fn PasswordField(entry: Entry) -> impl IntoView {
+    let shown = RwSignal::new(false);
+    let caps = RwSignal::new(false);
+    let watch_caps = move |event: KeyboardEvent| caps.set(event.get_modifier_state("CapsLock"));
+    view! {
+        <label for="password">{t(say::PASSWORD)}</label>
+        <div class="box">
+            {icon("lock")}
+            <input id="password" name="password" data-testid="password" autocomplete="current-password" aria-describedby="caps"
+                type=move || if shown.get() { "text" } else { "password" }
+                prop:value=move || entry.password.get() on:input=move |event| entry.password.set(value_of(&event))
+                on:keydown=watch_caps on:keyup=watch_caps on:blur=move |_| caps.set(false)/>
+            <button type="button" class="linkish quiet" aria-pressed=move || shown.get().to_string() on:click=move |_| shown.update(|shown| *shown = !*shown)>
+                {move || icon(if shown.get() { "eye-off" } else { "eye" })}" "{move || t(if shown.get() { say::HIDE } else { say::SHOW })}
+            </button>
+        </div>
+        <p id="caps" class="caps amber" aria-live="polite">
+            {move || caps.get().then(|| view! { {icon("warn")}" "{t(say::CAPS_LOCK)} })}
+        </p>
     }
 }
 
@@ -186,11 +230,6 @@ fn missing(login: &str, password: &str) -> Option<(i18n::Text, &'static str)> {
     } else {
         None
     }
-}
-
-/// On this page a refusal without its own code means name or password.
-fn worded(fault: &Fault) -> String {
-    if fault.status() == 401 { t(say::P_CREDENTIALS).to_owned() } else { fault.text() }
 }
 
 fn said(rest: u32, problem: Option<String>) -> Option<String> {

@@ -103,3 +103,16 @@ pub fn first_blank(ids: &[&str]) {
         }
     }
 }
+
+/// Puts `words` where the caret is in `id`, over a selected blank or the next one there.
+pub fn insert(id: &str, words: &str) -> Option<String> {
+    let field = field(id)?;
+    let caret = selection(&field);
+    let (start, end) =
+        if caret.0 == caret.1 { checks::next_slot(&field.value(), caret, true).unwrap_or(caret) } else { caret };
+    field.set_selection_range(start, end).ok()?;
+    field.set_range_text(words).ok()?;
+    let after = start + u32::try_from(words.encode_utf16().count()).ok()?;
+    field.set_selection_range(after, after).ok()?;
+    Some(field.value())
+}

@@ -22,7 +22,7 @@ use crate::ui::{KeyLine, KeysOverlay, icon};
 use crate::web;
 use banner::Banner;
 use idle::{IdleDesk, OpeningCase};
-use pane::{Asked, ReportPane, ask};
+use pane::{Asked, EDITORS, ReportPane, ask};
 use room::{Purpose, Room};
 use sign::Asking;
 use trouble::Trouble;
@@ -33,6 +33,7 @@ const KEYS: &[KeyLine] = &[
     ("Tab  Shift+Tab", say::KEY_BLANK),
     ("Ctrl+Enter", say::KEY_SUBMIT),
     ("F10", say::KEY_SIGN),
+    ("I", say::KEY_INSERT),
     ("P", say::KEY_PAUSE),
     ("↑ ↓", say::KEY_SLICE),
     ("PgUp PgDn", say::KEY_SERIES),
@@ -106,7 +107,9 @@ fn watch_keys(room: Room, asked: RwSignal<Option<Asked>>, in_report: ReadSignal<
         let Some(active) = room.active.get_untracked() else { return };
         let writing = matches!(active.purpose, Purpose::Write { .. });
         let two = active.signatures_needed > 1;
-        if web::pressed(&event, "F6") {
+        if web::pressed(&event, "i") && !in_report.get_untracked() && writing {
+            insert_measurement(room);
+        } else if web::pressed(&event, "F6") {
             event.prevent_default();
             if in_report.get_untracked() {
                 region::take_keyboard();
@@ -125,6 +128,15 @@ fn watch_keys(room: Room, asked: RwSignal<Option<Asked>>, in_report: ReadSignal<
         }
     });
     on_cleanup(move || handle.remove());
+}
+
+/// The newest measurement goes into the findings, where the caret was left.
+fn insert_measurement(room: Room) {
+    let newest = untrack(|| room.viewer.measured()).pop();
+    if let Some(text) = newest.and_then(|measured| editor::insert(EDITORS[0], &measured.text)) {
+        room.draft.findings.set(text);
+        room.draft.touch();
+    }
 }
 
 /// The line at the foot: what just happened, who has the keyboard.

@@ -49,7 +49,13 @@ pub fn ReportPane(room: Room, active: Active, asked: RwSignal<Option<Asked>>) ->
                 {question(&active)}
                 {note.map(|note| view! { <section class="note"><span class="label">{t(say::REVIEW_NOTE)}</span><p data-testid="review-note">{note}</p></section> })}
                 {move || draft.restored.get().then(|| view! { <p class="restored small" role="status">{icon("refresh")}{t(say::RESTORED)}</p> })}
-                <div class="field-head"><h3>{t(say::FINDINGS)}</h3>{(!review).then(|| view! { <span class="label">{t(say::NEXT_BLANK)}" "<kbd>"Tab"</kbd></span> })}</div>
+                <div class="field-head">
+                    <h3>{t(say::FINDINGS)}</h3>
+                    {(!review).then(|| view! { <span class="label">
+                        {move || (!room.viewer.measured().is_empty()).then(|| view! { {t(say::INSERT)}" "<kbd>"I"</kbd>"　" })}
+                        {t(say::NEXT_BLANK)}" "<kbd>"Tab"</kbd>
+                    </span> })}
+                </div>
                 <Editor id=EDITORS[0] label=t(say::FINDINGS) text=draft.findings locked=locked on_typed=typed/>
                 <div class="field-head"><h3>{t(say::IMPRESSION)}</h3></div>
                 <Editor id=EDITORS[1] label=t(say::IMPRESSION) text=draft.impression locked=locked on_typed=typed/>

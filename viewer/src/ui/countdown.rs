@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use crate::clock::{self, Left};
-use crate::i18n::{fill, say, t};
+use crate::i18n::{self, Lang, fill, say, t};
 
 /// 还剩 *n* 分钟, with the exact due time on hover.
 pub fn time_left(now: i64, from: Option<i64>, due: i64) -> impl IntoView {
@@ -12,12 +12,15 @@ pub fn time_left(now: i64, from: Option<i64>, due: i64) -> impl IntoView {
     let (number, unit) = figure(left);
     let tone = tone(left);
     let word = t(if left.overdue { say::OVER } else { say::LEFT });
+    // "6 min left", but "over by 6 min".
+    let after = !left.overdue && i18n::chosen() == Lang::En;
     view! {
         <span class=format!("left {tone}") title=hint>
             {(left.overdue || left.soon()).then(|| super::icon("clock"))}
-            <span>{word}</span>
+            {(!after).then(|| view! { <span>{word}</span> })}
             <b class="left-n">{number}</b>
             <span class="left-unit">{unit}</span>
+            {after.then(|| view! { <span>" "{word}</span> })}
         </span>
     }
 }
