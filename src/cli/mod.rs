@@ -3,6 +3,7 @@
 mod center;
 mod community;
 mod sample;
+mod send;
 
 use std::path::PathBuf;
 
@@ -25,6 +26,8 @@ struct Cli {
 enum Command {
     /// Run everything on one machine
     Center(center::CenterArgs),
+    /// Send DICOM files, or all of them in folders, by C-STORE
+    Send(send::SendArgs),
     /// Synthetic, plausible studies
     Sample(sample::SampleArgs),
     /// Sites of the county community
@@ -75,6 +78,7 @@ pub fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
         Command::Center(args) => block_on(center::run(args)),
+        Command::Send(args) => block_on(async { Ok(send::run(args).await?) }),
         Command::Sample(args) => sample::run(args).map_err(Into::into),
         Command::Site(command) => block_on(command.run()),
         Command::Device(command) => block_on(command.run()),

@@ -55,6 +55,10 @@ mod log;
 mod part10;
 mod record;
 mod replay;
+#[cfg(test)]
+mod sim;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::io;

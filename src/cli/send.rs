@@ -1,0 +1,212 @@
+//! `yunying send`: pushes files to a DICOM receiver, as a device would; also the load generator of the benchmarks.
+
+use std::fs;
+use std::io::{self, IsTerminal, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use crate::dimse::scu::{Failure, FileError, Outcome, Outgoing, ScuOptions, read_meta, send_all};
+
+/// Send DICOM files, or all of them in folders, by C-STORE.
+#[derive(Debug, clap::Args)]
+pub struct SendArgs {
+    /// Files and folders.
+    #[arg(required = true)]
+    pub paths: Vec<PathBuf>,
+    /// The receiver, as AET@HOST:PORT.
+    #[arg(long)]
+    pub to: Receiver,
+    /// Our own AE title.
+    #[arg(long, default_value = "YUNYING")]
+    pub from: String,
+    /// Associations at a time.
+    #[arg(long, default_value_t = 1)]
+    pub associations: usize,
+    /// Objects under way on one association, where the receiver allows more than one.
+    #[arg(long, default_value_t = 4)]
+    pub window: u16,
+}
+
+/// AET@HOST:PORT.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receiver {
+    pub title: String,
+    pub host: String,
+}
+
+impl FromStr for Receiver {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (title, host) = text.split_once('@').ok_or("expected AET@HOST:PORT")?;
+        if title.is_empty() || title.len() > 16 || !host.contains(':') {
+            return Err("expected AET@HOST:PORT with an AE title of 1 to 16 characters");
+        }
+        Ok(Self { title: title.into(), host: host.into() })
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    #[error("{0}: {1}")]
+    Path(PathBuf, io::Error),
+    #[error("{0}: {1}")]
+    Host(String, io::Error),
+    #[error("{0}: no address")]
+    NoAddress(String),
+    #[error("{0} of {1} not sent")]
+    NotAllSent(usize, usize),
+}
+
+pub async fn run(args: SendArgs) -> Result<(), SendError> {
+    let mut gathered = Gathered::default();
+    for path in &args.paths {
+        gather(path, &mut gathered)?;
+    }
+    let address = resolve(&args.to.host).await?;
+    let options = ScuOptions {
+        associations: args.associations.max(1),
+        async_window: args.window.max(1),
+        ..ScuOptions::new(address, &args.to.title, &args.from)
+    };
+    if gathered.skipped > 0 {
+        println!("{} files in the folders are not DICOM Part-10 and are skipped", gathered.skipped);
+    }
+    let total = gathered.objects.len() + gathered.failed.len();
+    let mut tally = Tally::new(total);
+    for outcome in gathered.failed {
+        tally.add(outcome);
+    }
+    let (outcomes, mut decided) = mpsc::channel(256);
+    let count = async {
+        while let Some(outcome) = decided.recv().await {
+            tally.add(outcome);
+        }
+    };
+    tokio::join!(send_all(&options, gathered.objects, outcomes), count);
+    tally.summary()
+}
+
+async fn resolve(host: &str) -> Result<SocketAddr, SendError> {
+    let mut addresses = tokio::net::lookup_host(host).await.map_err(|error| SendError::Host(host.into(), error))?;
+    addresses.next().ok_or_else(|| SendError::NoAddress(host.into()))
+}
+
+#[derive(Default)]
+struct Gathered {
+    objects: Vec<Outgoing>,
+    failed: Vec<Outcome>,
+    skipped: usize,
+}
+
+/// A file that is named must be sendable; one that merely lies in a folder may be something else.
+fn gather(path: &Path, into: &mut Gathered) -> Result<(), SendError> {
+    let at = |error| SendError::Path(path.to_owned(), error);
+    if !fs::metadata(path).map_err(at)?.is_dir() {
+        add(path, true, into);
+        return Ok(());
+    }
+    let mut folders = vec![path.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let at = |error| SendError::Path(folder.clone(), error);
+        let mut entries = fs::read_dir(&folder).map_err(at)?.collect::<Result<Vec<_>, _>>().map_err(at)?;
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            let kind = entry.file_type().map_err(at)?;
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else {
+                add(&entry.path(), false, into);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn add(path: &Path, named: bool, into: &mut Gathered) {
+    match read_meta(path) {
+        Ok(object) => into.objects.push(object),
+        Err(FileError::NotPart10) if !named => into.skipped += 1,
+        Err(error) => {
+            into.failed.push(Outcome { path: path.to_owned(), bytes: 0, result: Err(Failure::File(error)) });
+        }
+    }
+}
+
+/// What was sent so far, and how fast.
+struct Tally {
+    total: usize,
+    sent: usize,
+    bytes: u64,
+    failed: Vec<(PathBuf, Failure)>,
+    began: Instant,
+    shown: Instant,
+    live: bool,
+}
+
+impl Tally {
+    fn new(total: usize) -> Self {
+        let now = Instant::now();
+        Self { total, sent: 0, bytes: 0, failed: Vec::new(), began: now, shown: now, live: io::stderr().is_terminal() }
+    }
+
+    fn add(&mut self, outcome: Outcome) {
+        match outcome.result {
+            Ok(()) => {
+                self.sent += 1;
+                self.bytes += outcome.bytes;
+            }
+            Err(failure) => self.failed.push((outcome.path, failure)),
+        }
+        let every = Duration::from_millis(if self.live { 200 } else { 5000 });
+        if self.shown.elapsed() >= every {
+            self.shown = Instant::now();
+            let line = format!("{} of {} sent, {} failed", self.sent, self.total, self.failed.len());
+            let end = if self.live { "\r" } else { "\n" };
+            // Progress that cannot be shown is no reason to stop sending.
+            drop(write!(io::stderr(), "{line}, {}{end}", self.rate()));
+        }
+    }
+
+    fn rate(&self) -> String {
+        let seconds = self.began.elapsed().as_secs_f64().max(0.001);
+        let megabytes = self.bytes as f64 / 1e6;
+        format!("{:.1}/s, {:.1} MB/s", self.sent as f64 / seconds, megabytes / seconds)
+    }
+
+    fn summary(self) -> Result<(), SendError> {
+        for (path, failure) in &self.failed {
+            println!("FAILED {}: {failure}", path.display());
+        }
+        println!(
+            "sent {} of {} objects, {:.1} MB, in {:.2} s: {}",
+            self.sent,
+            self.total,
+            self.bytes as f64 / 1e6,
+            self.began.elapsed().as_secs_f64(),
+            self.rate()
+        );
+        match self.failed.len() {
+            0 => Ok(()),
+            failed => Err(SendError::NotAllSent(failed, self.total)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receiver_is_a_title_at_an_address() {
+        let receiver: Receiver = "YUNYING@127.0.0.1:11112".parse().unwrap();
+        assert_eq!((receiver.title.as_str(), receiver.host.as_str()), ("YUNYING", "127.0.0.1:11112"));
+        for wrong in ["YUNYING", "@a:1", "SEVENTEEN_LETTERS@a:1", "A@host"] {
+            assert!(wrong.parse::<Receiver>().is_err(), "{wrong}");
+        }
+    }
+}

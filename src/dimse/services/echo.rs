@@ -1,0 +1,7 @@
+//! Verification (PS3.4 annex A): whoever got this far is told that it works.
+
+use crate::dimse::command::{Command, Status};
+
+pub fn answer(request: &Command) -> Vec<u8> {
+    request.response(Status::SUCCESS)
+}

@@ -1,0 +1,46 @@
+//! Storage (PS3.4 annex B): the data set's bytes go to the spool, and the answer tells that they are on the device.
+
+use crate::dimse::command::{Command, Status};
+use crate::ingest::spool::{RecordMeta, Spool, SpoolError, Writer};
+
+/// One C-STORE whose data set is arriving.
+pub struct Incoming {
+    request: Command,
+    writer: Writer,
+}
+
+impl Incoming {
+    pub fn begin(spool: &Spool, request: Command, meta: RecordMeta) -> Self {
+        Self { writer: spool.begin(meta), request }
+    }
+
+    /// Where the next bytes of the data set go.
+    pub fn writer(&mut self) -> &mut Writer {
+        &mut self.writer
+    }
+
+    /// The response, once it is true.
+    pub async fn finish(self) -> Vec<u8> {
+        let status = match self.writer.finish().await {
+            Ok(_receipt) => Status::SUCCESS,
+            Err(error) => {
+                tracing::error!(%error, "object refused");
+                status_of(&error)
+            }
+        };
+        self.request.response(status)
+    }
+}
+
+/// Everything that keeps an object from the device is out of resources to the sender: it may try again later.
+fn status_of(error: &SpoolError) -> Status {
+    match error {
+        SpoolError::Meta(_) => Status::CANNOT_UNDERSTAND,
+        _ => Status::OUT_OF_RESOURCES,
+    }
+}
+
+/// A request without the data set it is about.
+pub fn nothing_to_store(request: &Command) -> Vec<u8> {
+    request.response(Status::CANNOT_UNDERSTAND)
+}

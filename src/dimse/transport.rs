@@ -1,0 +1,173 @@
+//! One TCP connection: buffered reads with a limit on silence, replies that leave at once.
+//!
+//! Knows the six bytes in front of a PDU and nothing of what they mean.
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+use super::pdu::{HEADER_LENGTH, PduHeader};
+
+const BUFFER: usize = 32 * 1024;
+
+/// The receiving half.
+pub struct Inbound {
+    stream: OwnedReadHalf,
+    buffer: Box<[u8]>,
+    start: usize,
+    end: usize,
+    /// How long a peer may be silent within a PDU.
+    patience: Duration,
+}
+
+/// The sending half, shared by whatever has an answer ready. A PDU goes out whole.
+#[derive(Clone)]
+pub struct Outbound {
+    stream: Arc<Mutex<OwnedWriteHalf>>,
+    patience: Duration,
+}
+
+/// Splits a connection; `patience` limits the silence within a PDU and the time to take one reply.
+pub fn split(stream: TcpStream, patience: Duration) -> io::Result<(Inbound, Outbound)> {
+    stream.set_nodelay(true)?;
+    let (read, write) = stream.into_split();
+    let inbound = Inbound { stream: read, buffer: vec![0; BUFFER].into(), start: 0, end: 0, patience };
+    Ok((inbound, Outbound { stream: Arc::new(Mutex::new(write)), patience }))
+}
+
+impl Inbound {
+    /// The next PDU's header; `None` when the peer closed between PDUs. Waits for its first byte without limit, and is
+    /// cancel safe until that came: bound it from outside.
+    pub async fn header(&mut self) -> io::Result<Option<PduHeader>> {
+        if self.start == self.end && self.receive().await? == 0 {
+            return Ok(None);
+        }
+        let bytes = self.take::<HEADER_LENGTH>().await?;
+        Ok(Some(PduHeader::decode(bytes)))
+    }
+
+    /// The next `N` bytes.
+    pub async fn take<const N: usize>(&mut self) -> io::Result<[u8; N]> {
+        while self.end - self.start < N {
+            self.more().await?;
+        }
+        let mut bytes = [0; N];
+        bytes.copy_from_slice(&self.buffer[self.start..self.start + N]);
+        self.start += N;
+        Ok(bytes)
+    }
+
+    /// Some of the next bytes into the front of `into`: what is buffered first, then straight from the socket.
+    pub async fn read_some(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.start == self.end && into.len() >= BUFFER / 2 {
+            let read = match timeout(self.patience, self.stream.read(into)).await {
+                Ok(read) => read?,
+                Err(_) => return Err(io::ErrorKind::TimedOut.into()),
+            };
+            acknowledge_at_once(&self.stream);
+            return if read == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(read) };
+        }
+        if self.start == self.end {
+            self.more().await?;
+        }
+        let taken = into.len().min(self.end - self.start);
+        into[..taken].copy_from_slice(&self.buffer[self.start..self.start + taken]);
+        self.start += taken;
+        Ok(taken)
+    }
+
+    /// Exactly `count` bytes, appended to `out`, which grows only as they arrive.
+    pub async fn read_into(&mut self, out: &mut Vec<u8>, mut count: usize) -> io::Result<()> {
+        while count > 0 {
+            if self.start == self.end {
+                self.more().await?;
+            }
+            let taken = count.min(self.end - self.start);
+            out.extend_from_slice(&self.buffer[self.start..self.start + taken]);
+            self.start += taken;
+            count -= taken;
+        }
+        Ok(())
+    }
+
+    /// Reads and drops `count` bytes.
+    pub async fn skip(&mut self, mut count: usize) -> io::Result<()> {
+        while count > 0 {
+            if self.start == self.end {
+                self.more().await?;
+            }
+            let taken = count.min(self.end - self.start);
+            self.start += taken;
+            count -= taken;
+        }
+        Ok(())
+    }
+
+    /// More bytes into the buffer, within the patience; the end of the connection is an error here.
+    async fn more(&mut self) -> io::Result<()> {
+        match timeout(self.patience, self.receive()).await {
+            Ok(Ok(0)) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(received) => received.map(drop),
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+
+    async fn receive(&mut self) -> io::Result<usize> {
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        } else if self.end == self.buffer.len() {
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        let read = self.stream.read(&mut self.buffer[self.end..]).await?;
+        self.end += read;
+        acknowledge_at_once(&self.stream);
+        Ok(read)
+    }
+
+    /// After our last PDU: lets the peer read it and close first (PS3.8 state 13), for at most `wait`.
+    pub async fn await_close(&mut self, wait: Duration) {
+        let drain = async {
+            while let Ok(1..) = self.receive().await {
+                self.start = self.end;
+            }
+        };
+        // Running out of time is as good an end as the peer's close.
+        drop(timeout(wait, drain).await);
+    }
+}
+
+impl Outbound {
+    /// Sends one PDU.
+    pub async fn send(&self, pdu: &[u8]) -> io::Result<()> {
+        let send = async { self.stream.lock().await.write_all(pdu).await };
+        match timeout(self.patience, send).await {
+            Ok(sent) => sent,
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+}
+
+/// Clients that do not switch Nagle's algorithm off wait for our acknowledgement before they send the rest of a
+/// message; the kernel would delay it by 40 ms. The option is not sticky, so it follows every read.
+fn acknowledge_at_once(stream: &OwnedReadHalf) {
+    let stream: &TcpStream = stream.as_ref();
+    let on: libc::c_int = 1;
+    // SAFETY: the descriptor is open and the option is an int that outlives the call. Failing costs speed only.
+    unsafe {
+        libc::setsockopt(
+            stream.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_QUICKACK,
+            (&raw const on).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        );
+    }
+}
