@@ -1,5 +1,7 @@
 //! One running center: opens the stores, starts every room, and closes them in order.
 
+mod devices;
+
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -9,7 +11,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
+use crate::dimse::{self, DimseConfig};
 use crate::index::{Db, events};
+use crate::ingest::spool::{Spool, SpoolOptions};
 use crate::routing::{self, dispatcher};
 use crate::web::{self, App};
 
@@ -25,11 +29,13 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Box<dyn 
     let db = Db::open(&config.database_url()).await?;
     let http = TcpListener::bind(config.http.address)?;
     let http_address = http.local_addr()?;
+    let spool = open_spool(&config).await?;
     let tasks = TaskTracker::new();
+    let dimse_address = listen_dimse(&config, &db, &spool, &tasks, &stop).await?;
     tasks.spawn(events::sequence(db.clone(), stop.clone()));
     tasks.spawn(dispatcher::run(db.clone(), routing::Policy::default(), stop.clone()));
     let app = App { db: db.clone(), zone: config.zone()?, config: Arc::new(config), stop: stop.clone() };
-    announce(&app.config, http_address)?;
+    announce(&app.config, http_address, dimse_address)?;
     web::serve(app, http).await?;
     stop.cancel();
     tasks.close();
@@ -38,9 +44,36 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Box<dyn 
     Ok(())
 }
 
-fn announce(config: &Config, http: SocketAddr) -> std::io::Result<()> {
+/// Reading what a crash left may take a while.
+async fn open_spool(config: &Config) -> Result<Spool, Box<dyn std::error::Error + Send + Sync>> {
+    let dir = config.spool_dir();
+    Ok(tokio::task::spawn_blocking(move || Spool::open(&dir, SpoolOptions::default())).await??)
+}
+
+async fn listen_dimse(
+    config: &Config,
+    db: &Db,
+    spool: &Spool,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> Result<SocketAddr, Box<dyn std::error::Error + Send + Sync>> {
+    let listener = tokio::net::TcpListener::bind(config.dimse.address).await?;
+    let address = listener.local_addr()?;
+    let limits = DimseConfig {
+        max_associations: config.dimse.max_associations,
+        max_per_device: config.dimse.max_associations_per_device,
+        ..DimseConfig::default()
+    };
+    let known = devices::KnownDevices::load(db, &config.dimse).await?;
+    tasks.spawn(known.clone().follow(db.clone(), stop.clone()));
+    tasks.spawn(dimse::serve(listener, limits, known, spool.clone(), stop.clone()));
+    Ok(address)
+}
+
+fn announce(config: &Config, http: SocketAddr, dimse: SocketAddr) -> std::io::Result<()> {
     let scheme = if config.http.tls_cert.is_some() { "https" } else { "http" };
     let mut out = std::io::stdout().lock();
     writeln!(out, "http   {scheme}://{http}/")?;
+    writeln!(out, "dimse  {dimse}")?;
     out.flush()
 }
