@@ -168,3 +168,31 @@ impl Exam {
             .text(tags::INSTITUTIONAL_DEPARTMENT_NAME, "放射影像科");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uids_are_uuids_under_2_25_and_differ_by_what_they_name() {
+        let all: Vec<String> =
+            (0..200).flat_map(|seed| ["study", "series/1", "instance/1/1"].map(|n| uid(seed, n))).collect();
+        let mut unique = all.clone();
+        unique.sort();
+        unique.dedup();
+        assert_eq!(unique.len(), all.len());
+        for uid in all {
+            let number: u128 = uid.strip_prefix("2.25.").unwrap().parse().unwrap();
+            assert!(uid.len() <= 64);
+            assert_eq!(format!("2.25.{number}"), uid, "no leading zeros");
+            assert_eq!((number >> 76 & 0xf, number >> 62 & 0x3), (8, 2), "version and variant of a UUID");
+        }
+    }
+
+    #[test]
+    fn the_county_keeps_china_standard_time() {
+        // 2026-11-20 16:30 UTC is half past midnight on the 21st there.
+        let at = local_time(Micros::from_seconds(1_795_192_200));
+        assert_eq!((da(at).as_str(), tm(at).as_str()), ("20261121", "003000"));
+    }
+}

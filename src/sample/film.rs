@@ -123,3 +123,31 @@ fn columns_blurred(from: &[f32], to: &mut [f32], columns: usize, rows: usize, ra
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blurring_keeps_the_mean_and_flattens_a_spike() {
+        let mut picture = vec![0.0; 64 * 48];
+        picture[24 * 64 + 32] = 3072.0;
+        let soft = blurred(&picture, 64, 48, 3);
+        let mean = soft.iter().sum::<f32>() / soft.len() as f32;
+        assert!((mean - 1.0).abs() < 1e-3, "{mean}");
+        assert!(soft[24 * 64 + 32] < 200.0);
+    }
+
+    #[test]
+    fn what_absorbs_more_is_shown_brighter() {
+        // Air, then a body that thickens from 40 to 240 mm of water.
+        let values = (0..100 * 80).map(|i| if i % 100 < 10 { 0.0 } else { 20.0 + 2.2 * (i % 100) as f32 }).collect();
+        let film = develop(&Shadow { columns: 100, rows: 80, values }, 4.0, 1);
+        assert_eq!((film.columns, film.rows), (200, 160));
+        let column = |x: usize| (0..160).map(|y| f32::from(film.values[y * 200 + x])).sum::<f32>() / 160.0;
+        assert!(column(4) < 400.0, "{}", column(4));
+        for x in [40, 80, 120, 160] {
+            assert!(column(x) + 300.0 < column(x + 30), "{} {}", column(x), column(x + 30));
+        }
+    }
+}

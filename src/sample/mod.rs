@@ -152,3 +152,6 @@ fn each<T: Send>(work: impl Fn() -> Result<Vec<T>, SampleError> + Sync) -> Resul
         Ok(all)
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,7 +41,7 @@ pub struct Screen {
 /// Calcium absorbs a radiograph's softer beam more than Hounsfield units say.
 const MINERAL: f32 = 1.6;
 
-/// Voxel of the coarse volume, model millimetres.
+/// Smallest voxel of the coarse volume, model millimetres.
 const COARSE: f32 = 1.25;
 
 pub fn project(body: &Body, screen: &Screen, seed: u64) -> Result<Shadow, SampleError> {
@@ -65,11 +65,12 @@ pub fn project(body: &Body, screen: &Screen, seed: u64) -> Result<Shadow, Sample
 fn coarse(body: &Body, screen: &Screen) -> Result<Shadow, SampleError> {
     let size = body.build.size;
     let (wide, deep) = (212.0, 150.0);
-    let (columns, rows) = ((2.0 * wide / COARSE) as usize, (2.0 * deep / COARSE) as usize);
-    let grid = Grid::new(-wide, -deep + 8.0, COARSE, COARSE, columns, rows);
-    let half_height = screen.rows as f32 * screen.pixel / 2.0 / size + 4.0 * COARSE;
+    let voxel = screen.pixel.max(COARSE);
+    let (columns, rows) = ((2.0 * wide / voxel) as usize, (2.0 * deep / voxel) as usize);
+    let grid = Grid::new(-wide, -deep + 8.0, voxel, voxel, columns, rows);
+    let half_height = screen.rows as f32 * screen.pixel / 2.0 / size + 4.0 * voxel;
     let middle = screen.center.1 / size;
-    let slices = (2.0 * half_height / COARSE) as usize;
+    let slices = (2.0 * half_height / voxel) as usize;
     let across = if screen.beam == Beam::Frontal { columns } else { rows };
     let next = AtomicUsize::new(0);
     let sums: Vec<(usize, Vec<f32>)> = each(|| {
@@ -80,8 +81,8 @@ fn coarse(body: &Body, screen: &Screen) -> Result<Shadow, SampleError> {
             if index >= slices {
                 return Ok(done);
             }
-            painter.paint(middle + half_height - index as f32 * COARSE);
-            done.push((index, summed(&painter.hu, columns, screen.beam, across, COARSE * size)));
+            painter.paint(middle + half_height - index as f32 * voxel);
+            done.push((index, summed(&painter.hu, columns, screen.beam, across, voxel * size)));
         }
     })?;
     let mut table = vec![0.0; slices * across];
@@ -92,10 +93,10 @@ fn coarse(body: &Body, screen: &Screen) -> Result<Shadow, SampleError> {
     let mut values = Vec::with_capacity(screen.columns * screen.rows);
     for row in 0..screen.rows {
         let down = (row as f32 - (screen.rows as f32 - 1.0) / 2.0) * screen.pixel / size;
-        let at_row = (half_height + down) / COARSE;
+        let at_row = (half_height + down) / voxel;
         for column in 0..screen.columns {
             let x = (screen.center.0 + (column as f32 - (screen.columns as f32 - 1.0) / 2.0) * screen.pixel) / size;
-            values.push(cubic(&table, across, slices, (x - origin) / COARSE, at_row));
+            values.push(cubic(&table, across, slices, (x - origin) / voxel, at_row));
         }
     }
     Ok(Shadow { columns: screen.columns, rows: screen.rows, values })

@@ -26,7 +26,7 @@ pub struct Clip {
 }
 
 pub const FULL: Clip = Clip { frames: 96, quality: 88, plain: true };
-pub const SHORT: Clip = Clip { frames: 72, quality: 62, plain: false };
+pub const SHORT: Clip = Clip { frames: 72, quality: 52, plain: false };
 
 /// Frames a second.
 const RATE: f64 = 24.0;

@@ -49,17 +49,15 @@ impl Organs {
             },
         ];
         // Colon and small bowel below and in front.
-        for i in 0..22 {
-            let center =
-                at(rng.range(-60.0, 100.0), rng.range(-74.0, -16.0), -158.0 - 7.0 * i as f32 + rng.range(-8.0, 8.0));
-            let half = v(rng.range(16.0, 30.0), rng.range(13.0, 19.0), rng.range(13.0, 19.0));
+        for i in 0..36 {
+            let z = -150.0 - 4.6 * i as f32 + rng.range(-8.0, 8.0);
+            // The liver leaves room for bowel on the right only further down.
+            let rightmost = if z > -205.0 { 14.0 } else { -88.0 };
+            let center = at(rng.range(rightmost, 102.0), rng.range(-76.0, -8.0), z);
+            let half = v(rng.range(16.0, 30.0), rng.range(12.0, 18.0), rng.range(12.0, 18.0));
             let direction = v(rng.range(-1.0, 1.0), rng.range(-0.4, 0.4), rng.range(-0.5, 0.5));
-            hollow.push(Hollow {
-                shape: Ellipsoid::along(center, half, direction),
-                wall: 2.0,
-                fluid: rng.range(18.0, 36.0),
-                air: rng.range(0.0, 0.75),
-            });
+            let shape = Ellipsoid::along(center, half, direction);
+            hollow.push(Hollow { shape, wall: 2.0, fluid: rng.range(18.0, 36.0), air: rng.range(-0.6, 0.6).max(0.0) });
         }
         hollow.push(Hollow {
             shape: Ellipsoid::along(at(92.0, -12.0, -132.0), v(24.0, 19.0, 18.0), v(0.3, 0.3, -1.0)),

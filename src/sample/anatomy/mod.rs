@@ -150,3 +150,89 @@ impl Body {
         self.nodule.as_ref().map(|n| n.shape.center)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::geometry::v;
+
+    /// Mean Hounsfield units of a cube of about 7 mm around a place.
+    fn mean_around(body: &Body, at: Vec3) -> f32 {
+        let grid = Grid::new(at.x - 3.5, at.y - 3.5, 1.0, 1.0, 8, 8);
+        let mut painter = Painter::new(body, &grid, Detail::Full);
+        let mut sum = 0.0;
+        for dz in [-3.0, -1.0, 1.0, 3.0] {
+            painter.paint(at.z + dz);
+            sum += painter.hu.iter().sum::<f32>() / painter.hu.len() as f32;
+        }
+        sum / 4.0
+    }
+
+    #[test]
+    fn organs_have_the_hounsfield_units_of_their_tissue() {
+        for seed in [1, 2, 7, 40] {
+            let body = Body::new(seed, seed % 2 == 0, Arms::Raised, false, None);
+            let between = |at: Vec3, low: f32, high: f32| {
+                let mean = mean_around(&body, at);
+                assert!((low..=high).contains(&mean), "seed {seed}: {mean} at {at:?}, expected {low} to {high}");
+            };
+            // Off the vessels the lung is near -850; a few of them may pass.
+            between(v(-100.0, -10.0, 30.0), -880.0, -700.0);
+            between(v(0.0, -220.0, 30.0), -1001.0, -999.0);
+            between(v(-80.0, 0.0, -105.0), 48.0, 64.0);
+            between(v(30.0, -28.0, -45.0), 38.0, 46.0);
+            between(v(-10.0, -27.0, 35.0), 38.0, 44.0);
+            between(skeleton::vertebra(6), 150.0, 260.0);
+            between(v(0.0, 8.0, 110.0), -1000.0, -900.0);
+        }
+    }
+
+    #[test]
+    fn fat_lies_under_the_skin_and_muscle_under_the_fat() {
+        let body = Body::new(3, false, Arms::Raised, false, None);
+        let layers = outline::Layers::at(&body.build, -20.0);
+        let (skin, muscle) = (layers.skin[0], layers.muscle[0]);
+        let probe = |x: f32| {
+            let grid = Grid::new(x, 0.0, 1.0, 1.0, 1, 1);
+            let mut painter = Painter::new(&body, &grid, Detail::Full);
+            painter.paint(-20.0);
+            painter.hu[0]
+        };
+        assert!((-125.0..-80.0).contains(&probe((skin + muscle) / 2.0)));
+        assert!((-10.0..30.0).contains(&probe(skin - 1.0)));
+        assert_eq!(probe(skin + 5.0), -1000.0);
+    }
+
+    #[test]
+    fn the_nodule_has_the_size_it_was_asked_for() {
+        for seed in [5, 6, 7] {
+            let body = Body::new(seed, seed % 2 == 0, Arms::Raised, false, Some((9.2, 7.4)));
+            let size = body.build.size;
+            let center = body.nodule_center().unwrap();
+            let step = 0.25 / size;
+            let grid = Grid::new(center.x - 60.0 * step, center.y - 60.0 * step, step, step, 121, 121);
+            let mut painter = Painter::new(&body, &grid, Detail::Full);
+            painter.paint(center.z);
+            // Area of what stands out of the lung and hangs together with the centre.
+            let mut solid: Vec<bool> = painter.hu.iter().map(|&hu| hu > -415.0).collect();
+            let mut open = vec![60 * 121 + 60];
+            let mut area = 0.0;
+            while let Some(at) = open.pop() {
+                if std::mem::take(&mut solid[at]) {
+                    area += 0.25 * 0.25;
+                    open.extend([at - 1, at + 1, at - 121, at + 121].into_iter().filter(|&n| n < solid.len()));
+                }
+            }
+            let expected = std::f32::consts::FRAC_PI_4 * 9.2 * 7.4;
+            assert!((area / expected - 1.0).abs() < 0.25, "seed {seed}: {area} mm2 for {expected}");
+        }
+    }
+
+    #[test]
+    fn the_heart_lies_to_the_left_and_the_liver_to_the_right() {
+        let body = Body::new(11, true, Arms::Raised, false, None);
+        assert!(mean_around(&body, v(60.0, -40.0, -50.0)) > 0.0);
+        assert!(mean_around(&body, v(-90.0, -40.0, -10.0)) < -600.0);
+        assert!(mean_around(&body, v(-90.0, 10.0, -100.0)) > 40.0);
+    }
+}

@@ -201,7 +201,7 @@ fn shoulder(build: &Build, side: f32, bones: &mut Vec<Bone>) {
     let out = if raised { 0.0 } else { 14.0 };
     let lower = v(if raised { 104.0 } else { 120.0 }, 108.0, -12.0);
     let upper = v(72.0 + out, 96.0, 118.0);
-    let socket = if raised { v(140.0, 40.0, 146.0) } else { v(153.0, 44.0, 124.0) };
+    let socket = if raised { v(140.0, 40.0, 146.0) } else { v(144.0, 44.0, 124.0) };
     let mut push = |a: Vec3, b: Vec3, normal: Vec3, thick: f32, tall: f32, hu: (f32, f32)| {
         let bar = Bar::flat(a.mirrored(side), b.mirrored(side), normal.mirrored(side), thick, tall);
         bones.push(Bone { bar, cortex: hu.0, core: hu.1, ball: thick >= 7.0 && tall > 12.0 });
@@ -218,12 +218,12 @@ fn shoulder(build: &Build, side: f32, bones: &mut Vec<Bone>) {
     push(socket + v(0.0, 0.0, -6.0), socket + v(2.0, -2.0, 6.0), v(0.6, -0.8, 0.0), 7.0, 14.0, (700.0, 260.0));
     // Its spine with the acromion, and the coracoid.
     let crest = upper.lerp(lower, 0.22) + v(0.0, 6.0, 0.0);
-    let acromion = if raised { v(142.0, 56.0, 176.0) } else { v(165.0, 52.0, 152.0) };
+    let acromion = if raised { v(142.0, 56.0, 176.0) } else { v(156.0, 52.0, 150.0) };
     push(crest, acromion + v(-22.0, 26.0, -6.0), v(0.0, 0.3, 1.0), 3.0, 7.0, RIB);
     push(acromion + v(-22.0, 26.0, -6.0), acromion, v(0.0, 0.2, 1.0), 4.0, 9.0, RIB);
     push(acromion, v(148.0, 8.0, acromion.z - 2.0), v(0.0, 0.0, 1.0), 3.5, 7.0, RIB);
     push(socket + v(-12.0, -12.0, 16.0), socket + v(-14.0, -36.0, 12.0), v(0.0, 0.0, 1.0), 5.0, 5.0, RIB);
-    let head = socket + if raised { v(14.0, -8.0, 24.0) } else { v(24.0, -10.0, 2.0) };
+    let head = socket + if raised { v(14.0, -8.0, 24.0) } else { v(22.0, -10.0, 2.0) };
     push(head, head + v(2.0, -2.0, 3.0), v(1.0, 0.0, 0.0), 22.0, 22.0, (700.0, 200.0));
     let elbow = if raised { head + v(60.0, -10.0, 160.0) } else { head + v(170.0, -60.0, -190.0) };
     push(head.lerp(elbow, 0.06), elbow, v(1.0, 0.0, 0.0), 11.0, 11.0, (1100.0, 120.0));

@@ -174,11 +174,12 @@ impl<'a> Painter<'a> {
     fn wall_tissue(&self, p: Vec3, skin: f32, muscle: f32, out: f32) -> f32 {
         let fat = FAT + 9.0 * self.noise(p * 0.12) + 14.0 * (self.noise(p * 0.31) - 0.62).max(0.0);
         let mut hu = fat;
-        if self.body.build.female && p.y < -70.0 && muscle < -3.0 && skin > 5.0 {
+        if self.body.build.female && p.y < -40.0 && muscle < -3.0 && skin > 5.0 {
             // Glandular strands within the breast.
             let gland = smooth(0.05, 0.5, self.clouds(p * 0.07) + 0.25) * smooth(5.0, 12.0, skin);
             let height = (-((p.z + 8.0) / 36.0).powi(2)).exp();
-            hu += gland * height * 105.0 * smooth(32.0, 60.0, p.x.abs());
+            let within = smooth(-3.0, -12.0, muscle) * smooth(-40.0, -70.0, p.y) * smooth(32.0, 60.0, p.x.abs());
+            hu += gland * height * within * 105.0;
         }
         let flesh = self.cover(muscle);
         if flesh > 0.0 {

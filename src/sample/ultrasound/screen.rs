@@ -211,3 +211,51 @@ pub struct Lettering {
     pub time: String,
     pub settings: Vec<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::scene::spot;
+    use super::*;
+
+    #[test]
+    fn ruler_ticks_are_a_centimetre_apart_by_the_calibration() {
+        let mut picture = Picture::default();
+        picture.ruler();
+        let lit: Vec<usize> = (0..HEIGHT).filter(|y| picture.rgb[(y * WIDTH + RULER - 1) * 3] > 0).collect();
+        assert_eq!(lit.len(), 17);
+        for pair in lit.windows(2) {
+            let centimetres = (pair[1] - pair[0]) as f32 * MILLIMETRES / 10.0;
+            assert!((centimetres - 1.0).abs() < 1e-6, "{centimetres}");
+        }
+        assert_eq!(lit[0], ORIGIN.1);
+    }
+
+    #[test]
+    fn an_echo_is_shown_at_its_depth() {
+        let mut magnitude = vec![0.0; BEAMS * SAMPLES];
+        let deep = 80.0;
+        let sample = (deep / DEPTH * SAMPLES as f32) as usize;
+        for beam in BEAMS / 2 - 6..BEAMS / 2 + 6 {
+            magnitude[beam * SAMPLES + sample] = 100.0;
+        }
+        let mut picture = Picture::default();
+        let echoes = Echoes { velocity: vec![0.0; magnitude.len()], magnitude };
+        Converter::default().draw(&echoes, &mut picture);
+        let brightest = (0..HEIGHT).max_by_key(|y| picture.rgb[(y * WIDTH + ORIGIN.0) * 3]).unwrap();
+        let shown = (brightest - ORIGIN.1) as f32 * MILLIMETRES;
+        assert!((shown - deep).abs() <= MILLIMETRES, "{shown} mm");
+    }
+
+    #[test]
+    fn calipers_say_what_the_calibration_says() {
+        // 40 mm apart: 128 pixels.
+        let (from, to) = (on_screen(spot(-20.0, 60.0)), on_screen(spot(20.0, 60.0)));
+        assert!((to.0 - from.0 - 128.0).abs() < 1e-3);
+        let mut measured = Picture::default();
+        measured.calipers(spot(-20.0, 60.0), spot(20.0, 60.0));
+        let mut written = Picture::default();
+        written.text(600, 548, 2, "+ D 4.00 cm", MARK);
+        let below = |picture: &Picture| picture.rgb[540 * WIDTH * 3..].to_vec();
+        assert_eq!(below(&measured), below(&written));
+    }
+}
