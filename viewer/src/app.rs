@@ -5,13 +5,16 @@ use leptos::task::spawn_local;
 use wire::{Me, Role};
 
 use crate::board::{BoardPage, QuarantinePage};
-use crate::clock::Ticks;
+use crate::clock::{self, Ticks};
 use crate::desk::DeskPage;
 use crate::i18n::{self, Lang, say, t};
 use crate::live::{self, Line};
 use crate::pages::{ImagesPage, MachinePage, SignInPage};
 use crate::read::ReadPage;
 use crate::{api, web};
+
+/// Set while somebody is signed in here: only then is the server asked who, so that a fresh browser asks nothing in vain.
+const WAS_IN: &str = "yunying.in";
 
 /// State that outlives any page.
 #[derive(Clone, Copy)]
@@ -33,6 +36,7 @@ enum Stage {
 
 impl App {
     pub fn sign_in(self, me: Me) {
+        web::keep(WAS_IN, "1");
         live::start(self.line.write_only());
         self.notice.set(None);
         self.me.set(Some(me));
@@ -57,6 +61,7 @@ impl App {
     }
 
     fn left(self) {
+        web::forget(WAS_IN);
         live::stop();
         api::set_csrf("");
         self.stage.set(Stage::SignedOut);
@@ -67,6 +72,34 @@ impl App {
     pub fn speak(self, lang: Lang) {
         i18n::choose(lang);
         self.lang.set(lang);
+    }
+
+    /// Nobody has touched this machine for as long as the server keeps an idle session: the page's own requests must not
+    /// keep it open for whoever comes by next.
+    fn watch_idle(self) {
+        let touched = StoredValue::new(clock::now_us());
+        let handles = [
+            window_event_listener(leptos::ev::keydown, move |_| touched.set_value(clock::now_us())),
+            window_event_listener(leptos::ev::pointerdown, move |_| touched.set_value(clock::now_us())),
+            window_event_listener(leptos::ev::pointermove, move |_| touched.set_value(clock::now_us())),
+            window_event_listener(leptos::ev::wheel, move |_| touched.set_value(clock::now_us())),
+        ];
+        on_cleanup(move || handles.into_iter().for_each(WindowListenerHandle::remove));
+        Effect::new(move |_| {
+            let now = clock::ticks().quarter.get();
+            let allowed = self.me.with(|me| me.as_ref().map(|me| (i64::from(me.idle_minutes), me.role)));
+            // A manager's board hangs on a wall.
+            if let Some((minutes @ 1.., role)) = allowed
+                && role != Role::Manager
+                && now - touched.get_value() > minutes * clock::MINUTE_US
+            {
+                touched.set_value(now);
+                spawn_local(async move {
+                    self.sign_out().await;
+                    self.notice.set(Some(t(say::SIGNED_OUT_IDLE)));
+                });
+            }
+        });
     }
 
     /// Hears every failed request once: an ended session leads back to the sign-in page.
@@ -103,13 +136,12 @@ pub fn App() -> impl IntoView {
     };
     provide_context(app);
     provide_context(Ticks::start());
+    app.watch_idle();
     let hash = hash_signal();
-    spawn_local(async move {
-        match api::session().await {
-            Ok(me) => app.sign_in(me),
-            Err(_) => app.stage.set(Stage::SignedOut),
-        }
-    });
+    match web::recall(WAS_IN) {
+        Some(_) => spawn_local(resume(app)),
+        None => app.stage.set(Stage::SignedOut),
+    }
     let page = Memo::new(move |_| (app.stage.get(), app.lang.get(), hash.get()));
     move || {
         let (stage, _, hash) = page.get();
@@ -125,6 +157,19 @@ pub fn App() -> impl IntoView {
                 Some(me) => home(&me, &hash),
                 None => ().into_any(),
             },
+        }
+    }
+}
+
+/// Goes on with the session of before the reload, where the server still knows it.
+async fn resume(app: App) {
+    match api::session().await {
+        Ok(me) => app.sign_in(me),
+        Err(fault) => {
+            if fault.status() == 401 {
+                web::forget(WAS_IN);
+            }
+            app.stage.set(Stage::SignedOut);
         }
     }
 }

@@ -14,13 +14,15 @@ use crate::ui::{empty, icon};
 #[component]
 pub fn DutyTable(watch: Watch) -> impl IntoView {
     let now = clock::ticks().quarter;
-    let lines = move || watch.board.with(|board| board.as_ref().map(|board| board.duty.clone()).unwrap_or_default());
-    let on = move || lines().iter().filter(|line| line.on_duty).count();
+    let lines = Memo::new(move |_| {
+        watch.board.with(|board| board.as_ref().map(|board| board.duty.clone()).unwrap_or_default())
+    });
+    let on = move || lines.with(|lines| lines.iter().filter(|line| line.on_duty).count());
     let may = watch.app.me.with_untracked(|me| me.as_ref().is_some_and(|me| me.role == Role::Manager));
     view! {
         <header class="card-head"><h2>{move || fill(say::DUTY, &[&on().to_string()])}</h2><span class="small faint">{t(say::DUTY_LEAD)}</span></header>
         {move || {
-            let lines = lines();
+            let lines = lines.get();
             if lines.is_empty() {
                 return empty("users", t(say::DUTY_EMPTY).to_owned(), t(say::DUTY_EMPTY_DO), None).into_any();
             }
@@ -30,7 +32,7 @@ pub fn DutyTable(watch: Watch) -> impl IntoView {
                         <th>{t(say::DUTY_DOCTOR)}</th><th>{t(say::DUTY_NOW)}</th><th class="end">{t(say::DUTY_SIGNED)}</th>
                         <th class="end">{t(say::DUTY_MEDIAN)}</th><th class="end">{t(say::DUTY_SWITCH)}</th>
                     </tr></thead>
-                    <tbody>{lines.iter().map(|line| doctor(watch, line, now.get(), may)).collect_view()}</tbody>
+                    <tbody>{lines.iter().map(|line| doctor(watch, line, now, may)).collect_view()}</tbody>
                 </table>
             }
             .into_any()
@@ -38,12 +40,13 @@ pub fn DutyTable(watch: Watch) -> impl IntoView {
     }
 }
 
-fn doctor(watch: Watch, line: &DutyLine, now: i64, may: bool) -> impl IntoView + use<> {
+fn doctor(watch: Watch, line: &DutyLine, now: ReadSignal<i64>, may: bool) -> impl IntoView + use<> {
+    let doing_now = line.clone();
     let reads = line.modalities.iter().map(|modality| lane_name(modality)).collect::<Vec<_>>().join(" ");
     view! {
         <tr class:off=!line.on_duty data-testid="duty-line">
             <td><b>{line.who.name.clone()}</b><br/><span class="label">{line.who.title.clone()}" "{reads}</span></td>
-            <td>{doing(line, now)}</td>
+            <td>{move || doing(&doing_now, now.get())}</td>
             <td class="end num">{line.signed_today}</td>
             <td class="end">{line.median_minutes.map_or_else(|| "—".to_owned(), |minutes| format!("{minutes:.1}"))}</td>
             <td class="end">{switch(watch, line, may)}</td>

@@ -14,18 +14,21 @@ pub fn EventBar() -> impl IntoView {
     let store = expect_context::<Store>();
     let opened = expect_context::<RwSignal<Option<Opened>>>();
     let ticks = clock::ticks();
-    let newest = move || store.fresh.with(|fresh| (fresh.last().cloned(), fresh.len()));
+    let newest = Memo::new(move |_| store.fresh.with(|fresh| (fresh.last().cloned(), fresh.len())));
     let event = move || {
-        let (row, count) = newest();
+        let (row, count) = newest.get();
         let Some(row) = row else {
-            return view! { <span class="faint">{t(say::BAR_QUIET)}</span> }.into_any();
+            return view! { <span class="faint clip">{t(say::BAR_QUIET)}</span> }.into_any();
         };
-        let when = clock::ago(ticks.quarter.get(), row.steps.signed_us.unwrap_or_else(clock::now_us));
         let (read, print) = (Opened::of(&row, false), Opened::of(&row, true));
+        let said = move || {
+            let when = clock::ago(ticks.quarter.get(), row.steps.signed_us.unwrap_or_else(clock::now_us));
+            fill(say::NEW_REPORT_OF, &[&row.patient.name, &exam(&row), &when])
+        };
         view! {
             <span class="done">{icon("sign")}</span>
             <b>{t(say::NEW_REPORT)}</b>
-            <span class="clip" data-testid="new-report">{fill(say::NEW_REPORT_OF, &[&row.patient.name, &exam(&row), &when])}</span>
+            <span class="clip" data-testid="new-report">{said}</span>
             <button class="button" data-testid="bar-read" on:click=move |_| opened.set(read.clone())>{t(say::NEXT_READ)}" "<kbd>"F4"</kbd></button>
             <button class="button" data-testid="bar-print" on:click=move |_| opened.set(print.clone())>{icon("print")}{t(say::NEXT_PRINT)}" "<kbd>"Ctrl+P"</kbd></button>
             <span class="faint aside">{if count > 1 { fill(say::BAR_MORE, &[&(count - 1).to_string()]) } else { t(say::BAR_FIXED).to_owned() }}</span>

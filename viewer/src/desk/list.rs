@@ -104,13 +104,13 @@ fn Search() -> impl IntoView {
 #[component]
 fn Heads() -> impl IntoView {
     view! {
-        <div class="case-heads label" aria-hidden="true">
-            <span>{t(say::COL_URGENCY)}</span>
-            <span>{t(say::COL_PATIENT)}</span>
-            <span>{t(say::COL_EXAM)}</span>
-            <span class="journey">{JOURNEY_HEADS.map(|head| view! { <span>{t(head)}</span> }).into_iter().collect_view()}</span>
-            <span>{t(say::COL_DOCTOR)}</span>
-            <span class="end">{t(say::COL_NEXT)}</span>
+        <div class="case-heads label" role="row">
+            <span role="columnheader">{t(say::COL_URGENCY)}</span>
+            <span role="columnheader">{t(say::COL_PATIENT)}</span>
+            <span role="columnheader">{t(say::COL_EXAM)}</span>
+            <span role="columnheader" class="journey">{JOURNEY_HEADS.map(|head| view! { <span>{t(head)}</span> }).into_iter().collect_view()}</span>
+            <span role="columnheader">{t(say::COL_DOCTOR)}</span>
+            <span role="columnheader" class="end">{t(say::COL_NEXT)}</span>
         </div>
     }
 }

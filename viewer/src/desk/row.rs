@@ -26,7 +26,6 @@ pub fn CaseLine(line: Slot, of_center: bool) -> impl IntoView {
     let opened = expect_context::<RwSignal<Option<Opened>>>();
     let case = line.case;
     let row = line.row;
-    let ticks = clock::ticks();
     let select = move || store.selected.set(Some(case));
     let on_key = move |event: web_sys::KeyboardEvent| {
         if web::pressed(&event, "Enter") && web::active().is_some_and(|here| here.has_attribute("data-case")) {
@@ -36,17 +35,20 @@ pub fn CaseLine(line: Slot, of_center: bool) -> impl IntoView {
     };
     let state = row.clone();
     view! {
-        <div class="case-row" role="row" tabindex="0" data-case=case.to_string() data-testid="case-row"
+        <div class="case-row" role="row" tabindex=move || if store.reachable(case) { "0" } else { "-1" } data-case=case.to_string() data-testid="case-row"
             data-state=move || state.with(|row| row.state.word())
             class:selected=move || store.selected.get() == Some(case)
             aria-selected=move || (store.selected.get() == Some(case)).to_string()
             on:click=move |_| select() on:keydown=on_key>
-            {move || cells(&row.get(), ticks.quarter.get(), of_center, opened)}
+            {move || cells(&row.get(), of_center, opened)}
         </div>
     }
 }
 
-fn cells(row: &CaseRow, now: i64, of_center: bool, opened: RwSignal<Option<Opened>>) -> impl IntoView + use<> {
+/// What tells the time is redrawn with it; the rest, and above all the button, stays until the row changes.
+fn cells(row: &CaseRow, of_center: bool, opened: RwSignal<Option<Opened>>) -> impl IntoView + use<> {
+    let now = clock::ticks().quarter;
+    let walked = row.clone();
     view! {
         <span class="c-urgency" role="cell">{urgency_chip(row.urgency)}</span>
         <span class="c-patient" role="cell">
@@ -60,9 +62,9 @@ fn cells(row: &CaseRow, now: i64, of_center: bool, opened: RwSignal<Option<Opene
             </span>
             <span class="label clip" title=clock::exact(row.exam_us)>{made(row, of_center)}</span>
         </span>
-        <span class="c-journey" role="cell">{journey(row, now)}</span>
+        <span class="c-journey" role="cell">{move || journey(&walked, now.get())}</span>
         {doctor(row)}
-        <span class="c-next" role="cell">{next(row, now, opened)}</span>
+        <span class="c-next" role="cell">{next(row, opened)}</span>
     }
 }
 
@@ -94,7 +96,7 @@ fn doctor(row: &CaseRow) -> impl IntoView + use<> {
 }
 
 /// The time left, or the single thing to do; never both.
-fn next(row: &CaseRow, now: i64, opened: RwSignal<Option<Opened>>) -> AnyView {
+fn next(row: &CaseRow, opened: RwSignal<Option<Opened>>) -> AnyView {
     match (row.state, row.due_us) {
         (CaseState::Signed, _) if row.steps.read_us.is_some() => {
             view! { <span class="quiet">{icon("check")}" "{t(say::READ_DONE)}</span> }.into_any()
@@ -108,6 +110,9 @@ fn next(row: &CaseRow, now: i64, opened: RwSignal<Option<Opened>>) -> AnyView {
             view! { <button class="button outline" data-testid="row-report" on:click=open>{icon("doc")}{t(say::NEXT_READ)}</button> }.into_any()
         }
         (CaseState::Arriving, _) | (_, None) => view! { <span class="faint">"—"</span> }.into_any(),
-        (_, Some(due)) => time_left(now, row.steps.complete_us.or(row.steps.arriving_us), due).into_any(),
+        (_, Some(due)) => {
+            let (now, from) = (clock::ticks().quarter, row.steps.complete_us.or(row.steps.arriving_us));
+            view! { {move || time_left(now.get(), from, due)} }.into_any()
+        }
     }
 }

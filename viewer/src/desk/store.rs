@@ -125,15 +125,19 @@ impl Store {
         let dirty = Rc::new(RefCell::new(BTreeSet::<i64>::new()));
         let refresh = {
             let dirty = dirty.clone();
-            live::gathered(Duration::from_millis(350), move || {
+            live::gathered(Duration::from_millis(600), move || {
                 let cases = std::mem::take(&mut *dirty.borrow_mut());
                 spawn_local(self.refresh(cases));
             })
         };
         live::listen(move |beat| {
             if let Beat::Event(event) = beat {
-                let Some(case) = event.case else { return };
-                dirty.borrow_mut().insert(case);
+                match event.case {
+                    Some(case) => drop(dirty.borrow_mut().insert(case)),
+                    // A study may have become a case just now.
+                    None if event.kind.starts_with("study.") => {}
+                    None => return,
+                }
             }
             refresh();
         });
@@ -217,7 +221,10 @@ impl Store {
             }
             Err(fault) => self.app.notes(&fault),
         }
-        self.touched.update(|touched| *touched += 1);
+        let selected = self.selected.try_get_untracked().flatten();
+        if selected.is_some_and(|case| dirty.is_empty() || dirty.contains(&case)) {
+            self.touched.update(|touched| *touched += 1);
+        }
     }
 
     fn asking(self) -> Option<(Tab, String, u32)> {
@@ -287,6 +294,14 @@ impl Store {
         let signed = |row: &CaseRow| row.state == CaseState::Signed;
         let selected = self.selected.get_untracked().and_then(|case| self.row(case)).filter(signed);
         selected.or_else(|| self.fresh.with_untracked(|fresh| fresh.last().cloned()))
+    }
+
+    /// Tab reaches one row, the selected or the first; arrow keys reach the others.
+    pub fn reachable(self, case: i64) -> bool {
+        match self.selected.get() {
+            Some(selected) => selected == case,
+            None => self.slots.with(|slots| slots.first().is_some_and(|slot| slot.case == case)),
+        }
     }
 
     pub fn looked_at(self, case: i64) {

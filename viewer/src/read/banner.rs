@@ -90,8 +90,9 @@ fn Next(room: Room) -> impl IntoView {
 
 #[component]
 fn DutyButton(room: Room) -> impl IntoView {
+    let on_duty = Memo::new(move |_| room.desk.with(|desk| desk.as_ref().map(|desk| desk.on_duty)));
     move || {
-        let on = room.desk.with(|desk| desk.as_ref().map(|desk| desk.on_duty))?;
+        let on = on_duty.get()?;
         let (mark, word) = if on { ("cup", say::GO_OFF_DUTY) } else { ("play", say::GO_ON_DUTY) };
         Some(view! {
             <button class="button bare duty" aria-pressed=on.to_string() data-testid="duty" on:click=move |_| room.set_duty(!on)>

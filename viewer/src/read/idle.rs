@@ -11,7 +11,9 @@ use crate::ui::{failed, icon, time_left, urgency_chip};
 #[component]
 pub fn IdleDesk(room: Room) -> impl IntoView {
     let again = Callback::new(move |()| room.refresh());
-    move || match (room.desk.get(), room.fault.get()) {
+    // Leases are renewed all the time; the lists are redrawn only when they say something else.
+    let desk = Memo::new(move |_| room.desk.get().map(|desk| Desk { current: None, next: None, ..desk }));
+    move || match (desk.get(), room.fault.get()) {
         (Some(desk), _) => waiting(room, &desk).into_any(),
         (None, Some(fault)) => failed(&fault, again).into_any(),
         (None, None) => view! { <div class="state" role="status"><p>{t(say::LOADING)}</p></div> }.into_any(),

@@ -119,12 +119,10 @@ fn watch_keys(room: Room, asked: RwSignal<Option<Asked>>, in_report: ReadSignal<
         } else if web::pressed(&event, "F2") {
             event.prevent_default();
             web::focus_selector("#template");
-        } else if web::pressed(&event, "Ctrl+Enter") && writing {
+        } else if web::pressed(&event, "F10") || (writing && web::pressed(&event, "Ctrl+Enter")) {
             event.prevent_default();
-            ask(if two { Asked::Submit } else { Asked::Sign }, room, asked);
-        } else if web::pressed(&event, "F10") && (!writing || !two) {
-            event.prevent_default();
-            ask(Asked::Sign, room, asked);
+            // The writer's signature under a report that needs two is its submission.
+            ask(if writing && two { Asked::Submit } else { Asked::Sign }, room, asked);
         }
     });
     on_cleanup(move || handle.remove());

@@ -102,7 +102,7 @@ impl Room {
             match api::desk().await {
                 Ok(desk) => {
                     self.fault.set(None);
-                    self.desk.set(Some(desk));
+                    self.take(desk);
                     self.open_if_idle();
                 }
                 Err(fault) => {
@@ -111,6 +111,17 @@ impl Room {
                 }
             }
         });
+    }
+
+    /// Sets the desk where it says something new: what stands under the pointer is not redrawn for nothing.
+    fn take(self, mut desk: Desk) {
+        let known = self.desk.with_untracked(|known| known.as_ref().map(|known| (known.now_us, known.seq)));
+        if let Some((now_us, seq)) = known {
+            (desk.now_us, desk.seq) = (now_us, seq);
+        }
+        if self.desk.with_untracked(|known| known.as_ref() != Some(&desk)) {
+            self.desk.set(Some(desk));
+        }
     }
 
     fn idle(self) -> bool {

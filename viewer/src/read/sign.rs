@@ -53,6 +53,7 @@ fn SignDialog(room: Room, active: Active, what: Asked, on_close: Callback<()>) -
     let password = RwSignal::new(String::new());
     let busy = RwSignal::new(false);
     let problem = RwSignal::new(None::<String>);
+    let login = room.app.me.with_untracked(|me| me.as_ref().map(|me| me.login.clone()).unwrap_or_default());
     let words = fill(lead, &[&active.row.patient.name, &active.row.exam]);
     let submit = move |event: SubmitEvent| {
         event.prevent_default();
@@ -83,6 +84,7 @@ fn SignDialog(room: Room, active: Active, what: Asked, on_close: Callback<()>) -
         <Dialog title=t(title).to_owned() on_close=on_close testid="sign-dialog">
             <form on:submit=submit>
                 <p>{words}</p>
+                <input class="sr" type="text" name="username" autocomplete="username" tabindex="-1" aria-hidden="true" prop:value=login/>
                 <label for="sign-password">{t(say::SIGN_PASSWORD)}</label>
                 <input id="sign-password" class="field" type="password" autocomplete="current-password" data-first="" data-testid="sign-password"
                     prop:value=move || password.get() on:input=move |event| password.set(event_target::<HtmlInputElement>(&event).value())/>
