@@ -17,6 +17,8 @@ pub enum Components {
 const SOI: u8 = 0xD8;
 const SOS: u8 = 0xDA;
 const APP0: u8 = 0xE0;
+/// Exif: an orientation in it would turn the image behind everybody's back.
+const APP1: u8 = 0xE1;
 const APP14: u8 = 0xEE;
 
 /// What the stream's own markers say, else what the device's Photometric Interpretation says.
@@ -62,8 +64,7 @@ pub fn with_colour_said(stream: &[u8], photometric: Photometric) -> Vec<u8> {
     out.extend([0, 100, 0, 0, 0, 0, transform]);
     let mut kept = 2;
     for segment in segments(stream) {
-        let colour_claim = matches!(segment.marker, APP0 | APP14);
-        if colour_claim {
+        if matches!(segment.marker, APP0 | APP1 | APP14) {
             out.extend(&stream[kept..segment.start]);
             kept = segment.end;
         }

@@ -63,6 +63,13 @@ fn drawing(name: &str) -> &'static str {
         "back" => r##"<path d="M13 8H3.5M7 4 3 8l4 4"/>"##,
         "copy" => r##"<path d="M5.5 5.5h8v8h-8zM3 10.5H2.5v-8h8V3"/>"##,
         "image" => r##"<path d="M2 3h12v10H2zM2 11l3.5-3.5L8.5 10l2-2 3.5 3"/><circle cx="10.8" cy="5.8" r=".8"/>"##,
+        "contrast" => {
+            r##"<circle cx="8" cy="8" r="5.8"/><path d="M8 2.2a5.8 5.8 0 0 1 0 11.6z" fill="currentColor" stroke="none"/>"##
+        }
+        "move" => {
+            r##"<path d="M8 1.8v12.4M1.8 8h12.4M6.2 3.6 8 1.8l1.8 1.8M6.2 12.4 8 14.2l1.8-1.8M3.6 6.2 1.8 8l1.8 1.8M12.4 6.2 14.2 8l-1.8 1.8"/>"##
+        }
+        "ruler" => r##"<path d="m1.8 10.8 9-9 3.4 3.4-9 9zM4.2 8.4l1.4 1.4M6.6 6l1.8 1.8M9 3.6 10.4 5"/>"##,
         "box" => r##"<path d="M2.5 5 8 2.5 13.5 5v6L8 13.5 2.5 11zM2.5 5 8 7.5 13.5 5M8 7.5v6"/>"##,
         "out" => r##"<path d="M6.5 2.5h-4v11h4M10 5l3 3-3 3M13 8H6"/>"##,
         "globe" => r##"<circle cx="8" cy="8" r="6"/><path d="M2 8h12M8 2c2.2 2 2.2 10 0 12M8 2c-2.2 2-2.2 10 0 12"/>"##,
