@@ -102,7 +102,8 @@ impl Camera {
         if times.fract() == 0.0 && (times * image.aspect).fract() == 0.0 {
             (e, f) = (e.round(), f.round());
         }
-        Affine { a, b, c, d, e, f }
+        // Adding nothing turns the negative zeros of sines into plain ones.
+        Affine { a: a + 0.0, b: b + 0.0, c: c + 0.0, d: d + 0.0, e: e + 0.0, f: f + 0.0 }
     }
 
     /// Zooms by a factor, keeping what is under `at` (canvas) where it is.
@@ -162,6 +163,7 @@ mod tests {
         let odd = Canvas { width: 1001.0, height: 803.0, density: 1.0 };
         let p = Camera { zoom: Zoom::Times(1.0), pan: (3.3, -2.7), ..Camera::default() }.placement(odd, SLICE);
         assert_eq!((p.e.fract(), p.f.fract(), p.a), (0.0, 0.0, 1.0));
+        assert_eq!(format!("{} {} {} {}", p.a, p.b, p.c, p.d), "1 0 0 1");
     }
 
     #[test]

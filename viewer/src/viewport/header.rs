@@ -44,12 +44,15 @@ fn place_words(desk: Desk, shown: &OnCanvas) -> Option<String> {
     (stack.slots.len() > 1).then(|| format!("{unit} {} / {}", shown.at.slot + 1, stack.slots.len()))
 }
 
-/// Where in the stack one is; press or drag to go elsewhere. Outside the pixels.
+/// Where in the stack one is; press or drag to go elsewhere. Outside the pixels; a clip has its own bar instead.
 #[component]
 pub fn SliceRail(desk: Desk, pane: Pane) -> impl IntoView {
     let count = move || {
         let stack = pane.at.get().stack;
-        desk.open.with(|o| o.as_ref().and_then(|o| o.stacks.get(stack)).map_or(0, |s| s.slots.len()))
+        desk.open.with(|o| {
+            let stack = o.as_ref().and_then(|o| o.stacks.get(stack));
+            stack.filter(|s| s.times.is_none()).map_or(0, |s| s.slots.len())
+        })
     };
     let held = StoredValue::new(false);
     let go = move |event: &PointerEvent| {

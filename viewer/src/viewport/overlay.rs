@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use leptos::prelude::*;
+use pixel::colour::{Kind, kind};
 use pixel::orient;
 use pixel::render::voi_words;
 use pixel::scale::{Source, scale_at};
@@ -147,7 +148,7 @@ fn short(v: f64) -> String {
 /// Window, zoom, quality.
 fn bottom_right(seen: &Seen) -> impl IntoView + use<> {
     let window = voi_words(seen.shown.view.voi, &seen.attrs);
-    let is_plain = seen.attrs.samples_per_pixel > 1 && seen.shown.view.voi == pixel::window::IDENTITY_8;
+    let is_plain = kind(&seen.attrs) != Kind::Grey && seen.shown.view.voi == pixel::window::IDENTITY_8;
     let window = (!is_plain).then_some(window);
     let turned = seen.shown.view.invert.then(|| say("反相 · ", "Inverted · "));
     let zoom = format!("{}× · ", short((seen.times() * seen.density * 100.0).round() / 100.0));

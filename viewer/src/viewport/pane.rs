@@ -26,7 +26,12 @@ struct Drag {
     from: (f64, f64),
     camera: Camera,
     view: Option<View>,
+    /// It has gone further than a click's tremor.
+    moving: bool,
 }
+
+/// CSS pixels a hand trembles while it clicks.
+const TREMOR: f64 = 3.0;
 
 #[component]
 pub fn PaneView(desk: Desk, index: usize) -> impl IntoView {
@@ -48,11 +53,22 @@ pub fn PaneView(desk: Desk, index: usize) -> impl IntoView {
         if what == Tool::Distance && !begin_measure(desk, pane, from) {
             return;
         }
-        drag.set_value(Some(Drag { what, from, camera: pane.camera.get_untracked(), view: pane.view.get_untracked() }));
+        drag.set_value(Some(Drag {
+            what,
+            from,
+            camera: pane.camera.get_untracked(),
+            view: pane.view.get_untracked(),
+            moving: false,
+        }));
     };
     let moved = move |event: PointerEvent| {
-        if let Some(drag) = drag.get_value() {
-            follow(desk, pane, drag, at(&event, pane));
+        let Some(mut held) = drag.get_value() else { return };
+        let now = at(&event, pane);
+        let gone = (now.0 - held.from.0).hypot(now.1 - held.from.1) / pane.canvas.get_untracked().density;
+        if held.moving || gone > TREMOR {
+            held.moving = true;
+            drag.set_value(Some(held));
+            follow(desk, pane, held, now);
         }
     };
     let up = move |_: PointerEvent| {

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use leptos::html;
 use leptos::prelude::*;
+use wire::Delivery;
 
 use super::desk::{Desk, Open};
 use super::stacks::opening_slot;
+use super::store::Load;
 use super::thumb;
 use super::words::say;
 
@@ -46,6 +48,11 @@ fn thumbnail(desk: Desk, open: &Arc<Open>, n: usize) -> impl IntoView + use<> {
             leptos::logging::error!("thumbnail: {error:?}");
         }
     });
+    let is_unavailable = open.instance(slot).delivery == Delivery::Unavailable;
+    let is_bad = move || {
+        desk.arrivals.track();
+        is_unavailable || desk.store().is_some_and(|s| matches!(s.load(slot.key), Load::Failed(_)))
+    };
     let is_current = move || desk.focused().at.get().stack == n;
     let show = move |_| desk.show_stack(desk.focused_untracked(), n);
     view! {
@@ -57,7 +64,10 @@ fn thumbnail(desk: Desk, open: &Arc<Open>, n: usize) -> impl IntoView + use<> {
             title=title
             on:click=show
         >
-            <canvas node_ref=canvas width="1" height="1"></canvas>
+            <span class="vp-thumb-image">
+                <canvas node_ref=canvas width="1" height="1"></canvas>
+                {move || is_bad().then(|| view! { <span class="vp-thumb-bad">{say("无法显示", "Not shown")}</span> })}
+            </span>
             <span class="vp-thumb-words"><span>{label}</span><span>{frames}</span></span>
         </button>
     }

@@ -59,12 +59,12 @@ pub fn stacks(study: &StudyImages) -> Vec<Stack> {
     all
 }
 
-/// The stack a study opens with: the largest volume (localizers are short), else the first.
+/// The stack a study opens with: the largest volume (localizers are short), else the first clip, else the first.
 pub fn opening(stacks: &[Stack]) -> usize {
     let volume = |s: &Stack| s.times.is_none() && s.slots.len() > 3;
     let largest =
         (0..stacks.len()).filter(|&i| volume(&stacks[i])).max_by_key(|&i| (stacks[i].slots.len(), usize::MAX - i));
-    largest.unwrap_or(0)
+    largest.or_else(|| stacks.iter().position(|s| s.times.is_some())).unwrap_or(0)
 }
 
 /// Where in its stack a study opens, and what a thumbnail shows: the middle of a volume, the first frame of a clip.
@@ -188,6 +188,8 @@ mod tests {
         assert_eq!(all.iter().map(|s| s.slots.len()).collect::<Vec<_>>(), [2, 20, 30, 1]);
         assert_eq!(all[2].times.as_ref().unwrap().len(), 30);
         assert_eq!((opening(&all), opening_slot(&all[1]), opening_slot(&all[2])), (1, 10, 0));
+        let stills_and_clip = vec![attrs(1, &[], false), attrs(30, &[40.0], false)];
+        assert_eq!(opening(&stacks(&study(vec![stills_and_clip]))), 1);
     }
 
     #[test]

@@ -19,6 +19,7 @@ use wire::{Delivery, ImageAttrs};
 use super::fetch::{self, Fetched, Trouble};
 use super::pixels::Pixels;
 use super::stacks::FrameKey;
+use super::words::say;
 use super::workers::Pool;
 
 /// Connections a browser keeps to one server over HTTP/1.1 are six; the page needs some for itself.
@@ -206,7 +207,8 @@ impl FrameStore {
         let outcome = match fetched {
             Ok(fetched) => {
                 self.loaded(key, &fetched);
-                self.decode(fetched, recipe).await.map_err(Trouble::Refused)
+                let words = |error| format!("{} {error}", say("解码失败：", "Decoding failed:"));
+                self.decode(fetched, recipe).await.map_err(|error| Trouble::Refused(words(error)))
             }
             Err(trouble) => Err(trouble),
         };
@@ -271,8 +273,11 @@ impl FrameStore {
             Err(Trouble::Network) => (Delay::Network, None),
         };
         if tries + 1 >= MOST_TRIES {
-            let reason = if why == Delay::Preparing { "503" } else { "network" };
-            inner.frames.insert(key, Entry::Failed(reason.into()));
+            let reason = match why {
+                Delay::Preparing => say("服务器一直没有准备好此图像", "The server did not get this image ready"),
+                Delay::Network => say("网络一直不通", "The network stayed down"),
+            };
+            inner.frames.insert(key, Entry::Failed(reason.to_owned()));
             return;
         }
         inner.frames.insert(key, Entry::Later { why, tries: tries + 1, due: false });
