@@ -19,8 +19,9 @@ pub struct Center {
 }
 
 impl Center {
-    /// Starts a center on `data` and waits until it is ready. What it prints goes to `log`.
-    pub fn start(yunying: &Path, data: &Path, log: &Path, ports: (u16, u16)) -> Result<Self> {
+    /// Starts a center on `data` and waits until it is ready. What it prints goes to `log`; `ports` are wished for, HTTP
+    /// then DIMSE, 0 for any.
+    pub fn start(yunying: &Path, data: &Path, log: &Path, ports: (u16, u16), more: &[&str]) -> Result<Self> {
         let (http, dimse) = (usable(ports.0)?, usable(ports.1)?);
         let out = File::create(log).doing("the center's log")?;
         let child = Command::new(yunying)
@@ -28,6 +29,7 @@ impl Center {
             .arg("--data")
             .arg(data)
             .args(["--http", &http.to_string(), "--dimse", &dimse.to_string()])
+            .args(more)
             .stdin(Stdio::null())
             .stdout(out.try_clone().doing("the center's log")?)
             .stderr(out)
@@ -93,7 +95,7 @@ impl Drop for Center {
 }
 
 /// `wanted` on loopback if nobody has it, else any free port.
-fn usable(wanted: u16) -> Result<SocketAddr> {
+pub fn usable(wanted: u16) -> Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, wanted))
         .or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
         .doing("looking for a free port")?;

@@ -52,6 +52,7 @@ cargo xtask <command>
   test            formatting, clippy, all tests, browser tests; installs what they need on Debian as root
   build           the release binary with the viewer inside, at target/release/yunying
   build --viewer  the browser half only, into viewer/dist (a debug binary serves it from there)
+  bench           all benchmarks, beside Orthanc where it is installed; a table of ratios
   soak            long-running checks at full counts
 ";
 
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
         ["demo"] => commands::demo::run(false),
         ["demo", "--once"] => commands::demo::run(true),
         ["test"] => commands::test::run(),
+        ["bench"] => commands::bench::run(),
         ["soak"] => commands::soak::run(),
         _ => {
             eprint!("{USAGE}");

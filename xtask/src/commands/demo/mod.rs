@@ -37,7 +37,7 @@ pub fn run(once: bool) -> Result<()> {
     eprint!("\n── the county: ");
     let county = county::seed(&yunying, &data)?;
     let folders = samples(&yunying, &home)?;
-    let mut center = Center::start(&yunying, &data, &home.join("center.log"), PORTS)?;
+    let mut center = Center::start(&yunying, &data, &home.join("center.log"), PORTS, &[])?;
     introduce(&county, &center);
 
     let manager = Client::sign_in(center.http, county.account_of("manager")?)?;
