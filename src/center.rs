@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::Config;
 use crate::dimse::{self, DimseConfig};
 use crate::index::{Db, events};
-use crate::ingest::spool::{Spool, SpoolOptions};
+use crate::ingest::Ingest;
 use crate::routing::{self, dispatcher};
 use crate::web::{self, App};
 
@@ -29,12 +29,14 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Box<dyn 
     let db = Db::open(&config.database_url()).await?;
     let http = TcpListener::bind(config.http.address)?;
     let http_address = http.local_addr()?;
-    let spool = open_spool(&config).await?;
+    let ingest = Ingest::open(&config, &db).await?;
+    let viewing = ingest.viewing.clone();
     let tasks = TaskTracker::new();
-    let dimse_address = listen_dimse(&config, &db, &spool, &tasks, &stop).await?;
+    let dimse_address = listen_dimse(&config, &db, &ingest, &tasks, &stop).await?;
+    ingest.start(&tasks, &stop);
     tasks.spawn(events::sequence(db.clone(), stop.clone()));
     tasks.spawn(dispatcher::run(db.clone(), routing::Policy::default(), stop.clone()));
-    let app = App { db: db.clone(), zone: config.zone()?, config: Arc::new(config), stop: stop.clone() };
+    let app = App { db: db.clone(), zone: config.zone()?, viewing, config: Arc::new(config), stop: stop.clone() };
     announce(&app.config, http_address, dimse_address)?;
     web::serve(app, http).await?;
     stop.cancel();
@@ -44,16 +46,10 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Box<dyn 
     Ok(())
 }
 
-/// Reading what a crash left may take a while.
-async fn open_spool(config: &Config) -> Result<Spool, Box<dyn std::error::Error + Send + Sync>> {
-    let dir = config.spool_dir();
-    Ok(tokio::task::spawn_blocking(move || Spool::open(&dir, SpoolOptions::default())).await??)
-}
-
 async fn listen_dimse(
     config: &Config,
     db: &Db,
-    spool: &Spool,
+    ingest: &Ingest,
     tasks: &TaskTracker,
     stop: &CancellationToken,
 ) -> Result<SocketAddr, Box<dyn std::error::Error + Send + Sync>> {
@@ -66,7 +62,7 @@ async fn listen_dimse(
     };
     let known = devices::KnownDevices::load(db, &config.dimse).await?;
     tasks.spawn(known.clone().follow(db.clone(), stop.clone()));
-    tasks.spawn(dimse::serve(listener, limits, known, spool.clone(), stop.clone()));
+    tasks.spawn(dimse::serve(listener, limits, known, ingest.spool.clone(), ingest.activity.clone(), stop.clone()));
     Ok(address)
 }
 

@@ -1,6 +1,7 @@
 //! Subcommands, one file each: they parse, call the library, print. No logic of their own.
 
 mod center;
+mod check;
 mod community;
 mod sample;
 mod send;
@@ -28,6 +29,11 @@ enum Command {
     Center(center::CenterArgs),
     /// Send DICOM files, or all of them in folders, by C-STORE
     Send(send::SendArgs),
+    /// Whether spool, packs, index, event chain and signed reports agree
+    Check(check::CheckArgs),
+    /// Decodes frames for a parent process
+    #[command(hide = true)]
+    DecodeWorker,
     /// Synthetic, plausible studies
     Sample(sample::SampleArgs),
     /// Sites of the county community
@@ -79,6 +85,8 @@ pub fn main() -> std::process::ExitCode {
     let outcome = match cli.command {
         Command::Center(args) => block_on(center::run(args)),
         Command::Send(args) => block_on(async { Ok(send::run(args).await?) }),
+        Command::Check(args) => block_on(check::run(args)),
+        Command::DecodeWorker => crate::pixels::run_worker().map_err(Into::into),
         Command::Sample(args) => sample::run(args).map_err(Into::into),
         Command::Site(command) => block_on(command.run()),
         Command::Device(command) => block_on(command.run()),

@@ -22,6 +22,7 @@ use super::transport::{Inbound, Outbound, split};
 use super::{Admission, DimseConfig, negotiation};
 use crate::clock;
 use crate::domain::DeviceId;
+use crate::ingest::activity;
 use crate::ingest::spool::RecordMeta;
 use crate::ingest::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION};
 
@@ -144,6 +145,7 @@ async fn serve(
     outbound.send(&accepted.encode()).await?;
     tracing::debug!(calling = %request.calling, %peer, contexts = accepted.contexts.len(), "association accepted");
 
+    let _told_when_it_ends = server.activity.association(activity::Sender::of(device, &request.calling));
     let mut association = Association::new(inbound, outbound, &request, &accepted, server, place);
     association.from = Sender { peer: peer.to_string(), device, ..association.from };
     let ended = association.exchange().await;
@@ -354,7 +356,7 @@ impl<'a> Association<'a> {
             (C_STORE_RQ, true) => {
                 let Ok(permit) = self.window.clone().acquire_owned().await else { return Err(Fault::PeerClosed) };
                 let meta = self.meta(context, &command);
-                let incoming = store::Incoming::begin(&self.server.spool, command, meta);
+                let incoming = store::Incoming::begin(&self.server.spool, &self.server.activity, command, meta);
                 self.open.insert(context, Message::Object(Box::new(incoming), permit));
                 return Ok(());
             }

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{Devices, DimseConfig, association};
+use crate::ingest::activity::Activity;
 use crate::ingest::spool::Spool;
 
 /// Connections beyond the limit that are told so at a time; more are closed without a word.
@@ -22,6 +23,7 @@ pub(super) struct Server {
     pub config: DimseConfig,
     pub devices: Arc<dyn Devices>,
     pub spool: Spool,
+    pub activity: Activity,
     pub shutdown: CancellationToken,
     open: Mutex<HashMap<(String, IpAddr), usize>>,
 }
@@ -32,11 +34,13 @@ pub async fn serve(
     config: DimseConfig,
     devices: Arc<dyn Devices>,
     spool: Spool,
+    activity: Activity,
     shutdown: CancellationToken,
 ) {
     let places = Arc::new(Semaphore::new(config.max_associations));
     let refusals = Arc::new(Semaphore::new(REFUSALS));
-    let server = Arc::new(Server { config, devices, spool, shutdown: shutdown.clone(), open: Mutex::default() });
+    let server =
+        Arc::new(Server { config, devices, spool, activity, shutdown: shutdown.clone(), open: Mutex::default() });
     let mut running = JoinSet::new();
     loop {
         let accepted = tokio::select! {

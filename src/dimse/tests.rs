@@ -17,6 +17,7 @@ use super::pdv::{PdvHeader, command_pdus};
 use super::scu::{Client, Kind, Outcome, ScuError, ScuOptions, read_meta, send_all};
 use super::{Admission, Devices, DimseConfig, serve};
 use crate::domain::DeviceId;
+use crate::ingest::activity::Activity;
 use crate::ingest::spool::{Position, Record, Spool, SpoolOptions};
 
 const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
@@ -52,7 +53,14 @@ async fn start(config: DimseConfig) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let shutdown = CancellationToken::new();
-    let served = tokio::spawn(serve(listener, config, Arc::new(OneDevice), spool.clone(), shutdown.clone()));
+    let served = tokio::spawn(serve(
+        listener,
+        config,
+        Arc::new(OneDevice),
+        spool.clone(),
+        Activity::default(),
+        shutdown.clone(),
+    ));
     Running { address, spool, shutdown, served, dir }
 }
 

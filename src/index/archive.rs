@@ -115,6 +115,13 @@ pub async fn instance(tx: &mut Tx, scope: Scope, id: InstanceId) -> Result<Store
     row.ok_or(Error::NotFound)?.try_into()
 }
 
+/// The site a study belongs to.
+pub async fn site_of_study(tx: &mut Tx, study: StudyId) -> Result<SiteId> {
+    on!(tx, c => sqlx::query_scalar::<_, SiteId>("SELECT site_id FROM study WHERE id = $1")
+        .bind(study).fetch_optional(c).await)?
+    .ok_or(Error::NotFound)
+}
+
 /// Instances after `after`, in order of their numbers: for walks over everything.
 pub async fn instances_after(tx: &mut Tx, after: InstanceId, limit: i64) -> Result<Vec<Stored>> {
     let rows = on!(tx, c => sqlx::query_as::<_, StoredRow>(stored_columns!("WHERE i.id > $1 ORDER BY i.id LIMIT $2"))

@@ -38,6 +38,8 @@ pub async fn pending_of_study(tx: &mut Tx, study: StudyId) -> Result<Vec<Instanc
 pub enum Outcome {
     Made {
         form: Delivery,
+        /// Which frames are missing and why; empty: none.
+        reason: String,
         object: Written,
         frames: Vec<FramePlace>,
     },
@@ -48,7 +50,7 @@ pub enum Outcome {
 /// Notes the outcome; false if somebody else noted one before. The last one of a study is an event.
 pub async fn settle(tx: &mut Tx, instance: InstanceId, outcome: &Outcome, now: Micros) -> Result<bool> {
     let (form, reason) = match outcome {
-        Outcome::Made { form, .. } => (*form, ""),
+        Outcome::Made { form, reason, .. } => (*form, reason.as_str()),
         Outcome::Unavailable(reason) => (Delivery::Unavailable, reason.as_str()),
     };
     let changed = on!(tx, c => sqlx::query(
@@ -101,6 +103,14 @@ pub async fn of_instance(
     let frames = serde_json::from_str(&frames).map_err(|error| Error::Corrupt(error.to_string()))?;
     let object = DeliveryObject { form, key: key_of(key)?, bytes: unsigned(bytes)?, frames };
     Ok((form, reason, Some(object)))
+}
+
+/// Derived objects after an instance, in order of their instances: for walks over everything.
+pub async fn objects_after(tx: &mut Tx, after: InstanceId, limit: i64) -> Result<Vec<(InstanceId, ObjectKey, u64)>> {
+    let rows = on!(tx, c => sqlx::query_as::<_, (InstanceId, String, i64)>(
+        "SELECT instance_id, key, bytes FROM delivery_object WHERE instance_id > $1 ORDER BY instance_id LIMIT $2")
+        .bind(after).bind(limit).fetch_all(c).await)?;
+    rows.into_iter().map(|(id, key, bytes)| Ok((id, key_of(key)?, unsigned(bytes)?))).collect()
 }
 
 fn delivery(word: &str) -> Result<Delivery> {

@@ -16,6 +16,7 @@
 
 pub mod archive;
 pub mod cases;
+pub mod check;
 pub mod community;
 mod db;
 pub mod delivery;

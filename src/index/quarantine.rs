@@ -41,8 +41,8 @@ pub async fn insert(
 pub struct Quarantined {
     pub id: QuarantineId,
     pub received_us: Micros,
-    pub site_id: Option<SiteId>,
-    pub site_name: Option<String>,
+    pub site_id: SiteId,
+    pub site_name: String,
     pub calling_ae: String,
     pub reason: String,
     pub detail: String,
@@ -55,7 +55,7 @@ pub async fn list(tx: &mut Tx, scope: Scope, before: Option<QuarantineId>, limit
     Ok(on!(tx, c => sqlx::query_as::<_, Quarantined>(
         "SELECT q.id, q.received_us, q.site_id, s.name AS site_name, q.calling_ae, q.reason, q.detail, q.sop_uid,
                 q.bytes
-           FROM quarantine q LEFT JOIN site s ON s.id = q.site_id
+           FROM quarantine q JOIN site s ON s.id = q.site_id
           WHERE (CAST($1 AS BIGINT) IS NULL OR q.site_id = $1) AND (CAST($2 AS BIGINT) IS NULL OR q.id < $2)
           ORDER BY q.id DESC LIMIT $3")
         .bind(scope.site()).bind(before.map(|id| id.0)).bind(limit).fetch_all(c).await)?)

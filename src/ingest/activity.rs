@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use crate::clock;
 use crate::domain::{DeviceId, Micros};
 
 /// A sender: the registered device, or the AE title of one that is not registered.
@@ -28,7 +29,17 @@ pub struct Activity {
 #[derive(Debug, Default, Clone, Copy)]
 struct State {
     storing: usize,
+    /// Objects begun since the start, to tell an association that stored from one that only asked.
+    stored: u64,
     released: Option<Micros>,
+}
+
+/// An open association of a sender; released with the value.
+#[derive(Debug)]
+pub struct Association {
+    activity: Activity,
+    sender: Sender,
+    stored_before: u64,
 }
 
 /// An object is arriving; ends with the value.
@@ -41,8 +52,18 @@ pub struct Storing {
 impl Activity {
     /// The first bytes of an object came from `sender`.
     pub fn storing(&self, sender: Sender) -> Storing {
-        self.lock().entry(sender.clone()).or_default().storing += 1;
+        let mut senders = self.lock();
+        let state = senders.entry(sender.clone()).or_default();
+        state.storing += 1;
+        state.stored += 1;
+        drop(senders);
         Storing { activity: self.clone(), sender }
+    }
+
+    /// `sender` opened an association. If anything is stored in it, its end is a release.
+    pub fn association(&self, sender: Sender) -> Association {
+        let stored_before = self.lock().entry(sender.clone()).or_default().stored;
+        Association { activity: self.clone(), sender, stored_before }
     }
 
     /// `sender` released an association in which it stored something.
@@ -53,6 +74,11 @@ impl Activity {
     /// Whether an object of this sender is arriving right now.
     pub fn is_storing(&self, sender: &Sender) -> bool {
         self.lock().get(sender).is_some_and(|state| state.storing > 0)
+    }
+
+    /// Whether an object of any sender is arriving right now.
+    pub fn is_anybody_storing(&self) -> bool {
+        self.lock().values().any(|state| state.storing > 0)
     }
 
     /// When this sender last released an association.
@@ -74,6 +100,16 @@ impl Drop for Storing {
     }
 }
 
+impl Drop for Association {
+    fn drop(&mut self) {
+        if let Some(state) = self.activity.lock().get_mut(&self.sender)
+            && state.stored > self.stored_before
+        {
+            state.released = Some(clock::now());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,5 +126,17 @@ mod tests {
         assert!(!activity.is_storing(&Sender::of(None, "US1")));
         activity.released(device.clone(), Micros(5));
         assert_eq!(activity.last_release(&device), Some(Micros(5)));
+    }
+
+    #[test]
+    fn only_an_association_that_stored_something_counts_as_released() {
+        let activity = Activity::default();
+        let device = Sender::Device(DeviceId(1));
+        drop(activity.association(device.clone()));
+        assert_eq!(activity.last_release(&device), None);
+        let association = activity.association(device.clone());
+        drop(activity.storing(device.clone()));
+        drop(association);
+        assert!(activity.last_release(&device).is_some());
     }
 }

@@ -36,14 +36,15 @@ pub enum BytesError {
 #[derive(Clone)]
 pub struct InstanceBytes {
     db: Db,
-    spool: Spool,
+    spool: Option<Spool>,
     archive: Archive,
     node: String,
 }
 
 impl InstanceBytes {
-    pub fn new(db: Db, spool: Spool, archive: Archive, node: &str) -> Self {
-        Self { db, spool, archive, node: node.to_owned() }
+    /// Without a spool, what is not sealed can't be read.
+    pub fn new(db: Db, spool: impl Into<Option<Spool>>, archive: Archive, node: &str) -> Self {
+        Self { db, spool: spool.into(), archive, node: node.to_owned() }
     }
 
     /// Where an instance is, within the caller's sites.
@@ -93,17 +94,14 @@ impl InstanceBytes {
         }
         match place {
             Place::Pack(location) => Ok(self.archive.read(location, range).await?.map_err(io::Error::other).boxed()),
-            Place::Spool { node, .. } if *node != self.node => Err(BytesError::OtherNode(node.clone())),
-            Place::Spool { segment, offset, .. } => {
+            Place::Spool { node, segment, offset, .. } => {
+                let spool = self.spool.as_ref().filter(|_| *node == self.node);
+                let spool = spool.ok_or_else(|| BytesError::OtherNode(node.clone()))?;
                 let (segment, length) = (SegmentId(*segment), range.end - range.start);
                 // The first chunk now, so that a segment that is gone is known before anything is answered.
-                let first = self.spool.read(segment, offset + range.start, length.min(CHUNK) as usize).await?;
-                let rest = spool_stream(
-                    self.spool.clone(),
-                    segment,
-                    offset + range.start + first.len() as u64,
-                    length - first.len() as u64,
-                );
+                let first = spool.read(segment, offset + range.start, length.min(CHUNK) as usize).await?;
+                let begun = first.len() as u64;
+                let rest = spool_stream(spool.clone(), segment, offset + range.start + begun, length - begun);
                 Ok(futures_util::stream::once(std::future::ready(Ok(first))).chain(rest).boxed())
             }
         }

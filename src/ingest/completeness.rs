@@ -3,6 +3,7 @@
 //!
 //! Guessing early costs a visible `study.late`, guessing late costs the patient minutes.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -10,73 +11,57 @@ use tokio_util::sync::CancellationToken;
 
 use super::activity::{Activity, Sender};
 use super::spool::{Position, Spool};
-use crate::clock;
-use crate::domain::{Micros, Targets, Urgency, lane};
+use crate::domain::{Micros, Targets, Urgency};
 use crate::index::intake::{self, ArrivingCase};
 use crate::index::{Db, Error, Event, EventKind, Result};
+use crate::{clock, config};
 
 const TICK: Duration = Duration::from_millis(500);
+/// Seconds, where a configuration names neither the modality nor `*`.
+const DEFAULT_QUIET: f64 = 15.0;
 /// How much longer than its quiet time a study waits because an object of its device is arriving: a 3 GB clip over a
 /// 100 Mbit/s line. A device that never pauses must not keep its studies from being read.
 const STORING_PATIENCE: Duration = Duration::from_secs(300);
 /// An association is released a moment before its last object has its row.
 const RELEASE_SLACK: Duration = Duration::from_secs(2);
 
-/// Seconds without a new image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct QuietTime {
-    /// While the device may still send.
-    pub quiet: u16,
-    /// After it released its association; many devices open one for each image.
-    pub released: u16,
-}
-
 /// How long each kind of study must be quiet to be complete.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct QuietTimes {
-    pub dr: QuietTime,
-    pub us: QuietTime,
-    pub ct: QuietTime,
-    pub other: QuietTime,
-}
-
-impl Default for QuietTimes {
-    fn default() -> Self {
-        Self {
-            dr: QuietTime { quiet: 20, released: 4 },
-            us: QuietTime { quiet: 45, released: 8 },
-            ct: QuietTime { quiet: 30, released: 5 },
-            other: QuietTime { quiet: 45, released: 8 },
-        }
-    }
+    /// Seconds by modality code; `*`: the rest.
+    by_modality: BTreeMap<String, f64>,
+    /// Seconds after the device released its association; many devices open one for each image.
+    after_release: f64,
 }
 
 impl QuietTimes {
-    fn of(&self, modality: &str) -> QuietTime {
-        match lane(modality) {
-            "DR" => self.dr,
-            "US" => self.us,
-            "CT" => self.ct,
-            _ => self.other,
-        }
+    pub fn of_config(config: &config::Ingest) -> Self {
+        Self { by_modality: config.quiet_seconds.clone(), after_release: config.quiet_seconds_after_release }
+    }
+
+    fn of(&self, modality: &str) -> Duration {
+        let seconds = self.by_modality.get(modality).or_else(|| self.by_modality.get("*"));
+        seconds_of(seconds.copied().unwrap_or(DEFAULT_QUIET))
     }
 
     /// Whether a study is complete as of `horizon`, the moment up to which everything that came has its row.
     fn is_over(&self, study: &Quiet, horizon: Micros) -> bool {
-        let times = self.of(study.modality);
-        let quiet = Duration::from_secs(times.quiet.into());
+        let quiet = self.of(study.modality);
         if study.storing {
             return horizon >= study.last + quiet + STORING_PATIENCE;
         }
         let ended = horizon >= study.last + quiet;
         let released = study.released.is_some_and(|released| {
             let since = released.max(study.last);
-            released + RELEASE_SLACK >= study.last && horizon >= since + Duration::from_secs(times.released.into())
+            released + RELEASE_SLACK >= study.last && horizon >= since + seconds_of(self.after_release)
         });
         ended || released
     }
+}
+
+/// A figure from a configuration, whatever somebody wrote there.
+fn seconds_of(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds.min(86_400.0)).unwrap_or_default()
 }
 
 struct Quiet<'a> {
@@ -166,20 +151,24 @@ mod tests {
         Micros::from_seconds(seconds)
     }
 
+    fn times() -> QuietTimes {
+        QuietTimes { by_modality: [("US".to_owned(), 45.0)].into(), after_release: 8.0 }
+    }
+
     fn quiet(released: Option<i64>, storing: bool) -> Quiet<'static> {
         Quiet { modality: "US", last: at(100), storing, released: released.map(at) }
     }
 
     #[test]
     fn a_study_is_complete_when_its_device_has_been_quiet_long_enough() {
-        let times = QuietTimes::default();
+        let times = times();
         assert!(!times.is_over(&quiet(None, false), at(144)));
         assert!(times.is_over(&quiet(None, false), at(145)));
     }
 
     #[test]
     fn a_release_after_the_last_image_shortens_the_wait_and_one_before_it_does_not() {
-        let times = QuietTimes::default();
+        let times = times();
         assert!(!times.is_over(&quiet(Some(101), false), at(108)));
         assert!(times.is_over(&quiet(Some(101), false), at(109)));
         assert!(!times.is_over(&quiet(Some(90), false), at(130)));
@@ -187,7 +176,7 @@ mod tests {
 
     #[test]
     fn an_object_on_its_way_holds_the_study_open_but_not_for_ever() {
-        let times = QuietTimes::default();
+        let times = times();
         assert!(!times.is_over(&quiet(Some(101), true), at(400)));
         assert!(times.is_over(&quiet(None, true), at(445)));
     }

@@ -1,19 +1,27 @@
 //! From a device's bytes to rows: the spool, and what reads it.
 //!
 //! The [`spool`] is the truth. The [`indexer`] follows it and writes rows; [`completeness`] decides when a study is all
-//! there; the [`sealer`] moves quiet series into packs and lets the spool's segments go. Nothing here answers a device.
+//! there; the [`sealer`] moves quiet series into packs and lets the spool's segments go. The [`transcoder`] makes what
+//! [`viewing`] serves, and lags behind all of them. Nothing here answers a device.
 
 pub mod activity;
 mod batch;
 pub mod bytes;
+pub mod check;
 pub mod completeness;
+mod derived;
 mod describe;
 pub mod indexer;
 mod reader;
+mod rooms;
 pub mod sealer;
 pub mod spool;
 #[cfg(test)]
 mod tests;
+pub mod transcoder;
+pub mod viewing;
+
+pub use rooms::{Ingest, OpenError, node_name};
 
 /// Names this program in file meta and associations (PS3.7 D.3.3.2). A UUID-derived UID (PS3.5 B.2) made once.
 pub const IMPLEMENTATION_CLASS_UID: &str = "2.25.187264912230945119804652870175399420";

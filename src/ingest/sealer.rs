@@ -68,6 +68,7 @@ pub struct Sealer {
     /// Objects whose bytes in the spool are not those received; `yunying check` names them.
     damaged: HashSet<(PackOf, i64)>,
     health: watch::Sender<StoreHealth>,
+    stop: CancellationToken,
 }
 
 impl Sealer {
@@ -79,7 +80,7 @@ impl Sealer {
         options: SealerOptions,
     ) -> Self {
         let health = watch::Sender::new(StoreHealth::Up);
-        Self { db, spool, archive, indexed, options, damaged: HashSet::new(), health }
+        Self { db, spool, archive, indexed, options, damaged: HashSet::new(), health, stop: CancellationToken::new() }
     }
 
     pub fn health(&self) -> watch::Receiver<StoreHealth> {
@@ -89,6 +90,7 @@ impl Sealer {
     /// Seals until told to stop; a pack under way is finished first.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut retry = RETRY_FIRST;
+        self.stop = stop.clone();
         while !stop.is_cancelled() {
             let wait = match self.pass(clock::now()).await {
                 Ok(_) => {
@@ -130,11 +132,11 @@ impl Sealer {
         drop(tx);
         let mut packs = 0;
         for series in quiet {
-            while self.seal(PackOf::Series(series.series_id), before).await? {
+            while !self.stop.is_cancelled() && self.seal(PackOf::Series(series.series_id), before).await? {
                 packs += 1;
             }
         }
-        while self.seal(PackOf::Quarantine, before).await? {
+        while !self.stop.is_cancelled() && self.seal(PackOf::Quarantine, before).await? {
             packs += 1;
         }
         self.release_segments().await?;

@@ -101,13 +101,13 @@ impl Intake {
             spool: self.spool.clone(),
             indexed,
             activity,
-            quiet: QuietTimes::default(),
+            quiet: QuietTimes::of_config(&crate::config::Ingest::default()),
             targets: Targets::default(),
         }
     }
 
     fn bytes(&self) -> InstanceBytes {
-        InstanceBytes::new(self.db.clone(), self.spool.clone(), self.archive.clone(), NODE)
+        InstanceBytes::new(self.db.clone(), Some(self.spool.clone()), self.archive.clone(), NODE)
     }
 
     async fn read(&self, instance: i64) -> Vec<u8> {

@@ -9,6 +9,7 @@ mod board;
 mod cases;
 mod desk;
 mod events;
+mod images;
 mod openapi;
 pub mod passwords;
 mod problem;
@@ -37,6 +38,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::domain::Micros;
 use crate::index::Db;
+use crate::ingest::viewing::Viewing;
 
 /// A JSON body is a form somebody typed; images come by DIMSE.
 const MAX_BODY: usize = 1 << 20;
@@ -47,6 +49,8 @@ pub struct App {
     pub db: Db,
     pub config: Arc<Config>,
     pub zone: jiff::tz::TimeZone,
+    /// Images and stored files, wherever they lie.
+    pub viewing: Viewing,
     /// Cancelled when the center shuts down; streams end with it.
     pub stop: CancellationToken,
 }
@@ -71,6 +75,7 @@ pub fn routes() -> Vec<Route> {
     routes.extend(desk::routes());
     routes.extend(board::routes());
     routes.extend(events::routes());
+    routes.extend(images::routes());
     routes.extend(openapi::routes());
     routes
 }

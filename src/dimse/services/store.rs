@@ -1,17 +1,21 @@
 //! Storage (PS3.4 annex B): the data set's bytes go to the spool, and the answer tells that they are on the device.
 
 use crate::dimse::command::{Command, Status};
+use crate::ingest::activity::{Activity, Sender, Storing};
 use crate::ingest::spool::{RecordMeta, Spool, SpoolError, Writer};
 
 /// One C-STORE whose data set is arriving.
 pub struct Incoming {
     request: Command,
     writer: Writer,
+    /// While this lives, the study it belongs to is not taken as complete.
+    _storing: Storing,
 }
 
 impl Incoming {
-    pub fn begin(spool: &Spool, request: Command, meta: RecordMeta) -> Self {
-        Self { writer: spool.begin(meta), request }
+    pub fn begin(spool: &Spool, activity: &Activity, request: Command, meta: RecordMeta) -> Self {
+        let storing = activity.storing(Sender::of(meta.device, &meta.calling_ae));
+        Self { writer: spool.begin(meta), request, _storing: storing }
     }
 
     /// Where the next bytes of the data set go.

@@ -1,0 +1,30 @@
+//! What only `yunying check` asks.
+
+use super::{Result, Tx, on};
+use crate::domain::StudyId;
+
+/// A signed report as its row has it.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct SealedReport {
+    pub id: i64,
+    pub content: Option<Vec<u8>>,
+    pub content_sha256: Option<Vec<u8>>,
+    pub pdf_key: Option<String>,
+    pub pdf_sha256: Option<Vec<u8>>,
+}
+
+pub async fn signed_reports_after(tx: &mut Tx, after: i64, limit: i64) -> Result<Vec<SealedReport>> {
+    Ok(on!(tx, c => sqlx::query_as::<_, SealedReport>(
+        "SELECT id, content, content_sha256, pdf_key, pdf_sha256 FROM report
+          WHERE state = 'signed' AND id > $1 ORDER BY id LIMIT $2").bind(after).bind(limit).fetch_all(c).await)?)
+}
+
+/// Studies whose count of instances is not that of their rows.
+pub async fn miscounted_studies(tx: &mut Tx) -> Result<Vec<StudyId>> {
+    Ok(on!(tx, c => sqlx::query_scalar::<_, StudyId>(
+        "SELECT s.id FROM study s
+          WHERE s.instances <> (SELECT COUNT(*) FROM instance i JOIN series e ON e.id = i.series_id
+                                 WHERE e.study_id = s.id)
+             OR s.quarantined <> (SELECT COUNT(*) FROM quarantine q WHERE q.study_id = s.id) LIMIT 100")
+        .fetch_all(c).await)?)
+}

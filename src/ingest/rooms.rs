@@ -1,0 +1,120 @@
+//! The rooms between the listener and the viewer, opened together and started together.
+
+use std::path::Path;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::activity::Activity;
+use super::bytes::InstanceBytes;
+use super::completeness::{Completeness, QuietTimes};
+use super::indexer::{Indexer, IndexerOptions};
+use super::sealer::{Sealer, SealerOptions, StoreHealth};
+use super::spool::{Spool, SpoolError, SpoolOptions};
+use super::transcoder::Transcoder;
+use super::viewing::Viewing;
+use crate::archive::{Archive, ArchiveError};
+use crate::config::Config;
+use crate::domain::Targets;
+use crate::index::Db;
+use crate::pixels::Decoder;
+
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    #[error(transparent)]
+    Config(#[from] crate::config::Error),
+    #[error("the name of this node: {0}")]
+    Node(#[source] std::io::Error),
+}
+
+/// What the listener and the web need of the intake.
+pub struct Ingest {
+    /// Where the listener puts what it receives.
+    pub spool: Spool,
+    /// What the listener tells of its senders.
+    pub activity: Activity,
+    /// What the web serves images from.
+    pub viewing: Viewing,
+    /// Whether packs can be written.
+    pub store: watch::Receiver<StoreHealth>,
+    rooms: Rooms,
+}
+
+struct Rooms {
+    indexer: Indexer,
+    completeness: Completeness,
+    sealer: Sealer,
+    transcoder: Transcoder,
+    transcoders: usize,
+}
+
+impl Ingest {
+    /// Opens spool and archive; reads the spool through.
+    pub async fn open(config: &Config, db: &Db) -> Result<Self, OpenError> {
+        let node = node_name(&config.data).map_err(OpenError::Node)?;
+        let archive = Archive::open(&config.store_url())?;
+        let directory = config.spool_dir();
+        let opened = tokio::task::spawn_blocking(move || Spool::open(&directory, SpoolOptions::default())).await;
+        let spool = opened.map_err(|_| SpoolError::Closed)??;
+        let zone = config.zone()?.to_offset(jiff::Timestamp::now());
+        let options = IndexerOptions { node: node.clone(), zone_minutes: zone.seconds() / 60 };
+        let indexer = Indexer::new(db.clone(), spool.clone(), options);
+        let indexed = indexer.indexed();
+        let activity = Activity::default();
+        let bytes = InstanceBytes::new(db.clone(), Some(spool.clone()), archive.clone(), &node);
+        let program = std::env::current_exe().map_err(OpenError::Node)?;
+        let decoder = Decoder::new(program, config.ingest.transcoders);
+        let transcoder = Transcoder::new(db.clone(), bytes.clone(), archive.clone(), decoder, activity.clone());
+        let completeness = Completeness {
+            db: db.clone(),
+            spool: spool.clone(),
+            indexed: indexed.clone(),
+            activity: activity.clone(),
+            quiet: QuietTimes::of_config(&config.ingest),
+            targets: Targets::default(),
+        };
+        let quiet = std::time::Duration::from_secs_f64(config.ingest.seal_after_seconds.clamp(0.0, 1e6));
+        let options = SealerOptions { quiet, ..SealerOptions::new(&node) };
+        let sealer = Sealer::new(db.clone(), spool.clone(), archive.clone(), indexed, options);
+        let viewing = Viewing { db: db.clone(), archive, bytes, requests: transcoder.requests() };
+        let transcoders = config.ingest.transcoders.max(1);
+        let store = sealer.health();
+        let rooms = Rooms { indexer, completeness, sealer, transcoder, transcoders };
+        Ok(Self { spool, activity, viewing, store, rooms })
+    }
+
+    /// Starts every room; they end with `stop`. What the listener and the web use stays with the caller.
+    pub fn start(self, tasks: &TaskTracker, stop: &CancellationToken) {
+        let Rooms { indexer, completeness, sealer, transcoder, transcoders } = self.rooms;
+        tasks.spawn(transcoder.clone().follow(indexer.indexed(), stop.clone()));
+        tasks.spawn(indexer.run(stop.clone()));
+        tasks.spawn(completeness.run(stop.clone()));
+        tasks.spawn(sealer.run(stop.clone()));
+        for _ in 0..transcoders {
+            tasks.spawn(transcoder.clone().run(stop.clone()));
+        }
+    }
+}
+
+/// The name under which this node's spool stands in the index: made once, kept in the data directory.
+pub fn node_name(data: &Path) -> std::io::Result<String> {
+    let path = data.join("node");
+    match std::fs::read_to_string(&path) {
+        Ok(name) => Ok(name.trim().to_owned()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let name = format!("node-{:08x}", rand::random::<u32>());
+            let fresh = data.join("node.new");
+            std::fs::write(&fresh, &name)?;
+            std::fs::File::open(&fresh)?.sync_all()?;
+            std::fs::rename(&fresh, &path)?;
+            std::fs::File::open(data)?.sync_all()?;
+            Ok(name)
+        }
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,313 @@
+//! The queue behind the intake that makes the delivery form of images, and a way to ask for one out of turn.
+//!
+//! It lags on purpose: while objects arrive it waits, except for what somebody is looking at. What it makes is derived:
+//! one object an instance, published by its row; anything that fails here leaves the stored bytes and the intake alone.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::activity::Activity;
+use super::bytes::{BytesError, InstanceBytes};
+use super::derived::{DerivedSink, StoredFrames};
+use crate::archive::{Archive, ArchiveError};
+use crate::clock;
+use crate::dicom::{Limits, WalkError};
+use crate::domain::{Delivery, InstanceId, StudyId};
+use crate::index::delivery::{self, Outcome};
+use crate::index::{Db, Error as IndexError, Scope};
+use crate::pixels::Decoder;
+use crate::pixels::transcode::{DeliverError, deliver};
+
+/// The net under notifications: other nodes' instances, and those that failed before.
+const POLL: Duration = Duration::from_secs(2);
+/// How long arriving objects may hold up one instance nobody is looking at.
+const YIELD_AT_MOST: Duration = Duration::from_secs(10);
+const YIELD_STEP: Duration = Duration::from_millis(100);
+const RETRY_FIRST: Duration = Duration::from_secs(2);
+const RETRY_LONGEST: Duration = Duration::from_secs(120);
+/// Taken from the database at a time.
+const BACKLOG: i64 = 64;
+/// Requests out of turn that are remembered; a page that asks for more gets the rest in turn.
+const URGENT: usize = 10_000;
+
+#[derive(Debug, thiserror::Error)]
+enum MakeError {
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    #[error(transparent)]
+    Bytes(#[from] BytesError),
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    #[error(transparent)]
+    Deliver(#[from] DeliverError),
+    #[error("walking its header failed: {0}")]
+    Walk(#[source] WalkError),
+    #[error("the task that read it was stopped")]
+    Stopped,
+}
+
+/// Asks for delivery forms out of turn. Cheap to clone.
+#[derive(Clone)]
+pub struct Requests {
+    db: Db,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    wake: Notify,
+    /// Counts outcomes, so that whoever waits for one looks again.
+    settled: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct State {
+    urgent: VecDeque<InstanceId>,
+    backlog: VecDeque<InstanceId>,
+    in_hand: HashSet<InstanceId>,
+    failed: HashMap<InstanceId, Failed>,
+}
+
+struct Failed {
+    times: u32,
+    not_before: Instant,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Plain collections; a panic between two of their operations loses at most a place in the queue.
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl State {
+    /// The next instance, and whether somebody is looking at it.
+    fn take(&mut self) -> Option<(InstanceId, bool)> {
+        let now = Instant::now();
+        for (urgent, queue) in [(true, &mut self.urgent), (false, &mut self.backlog)] {
+            while let Some(instance) = queue.pop_front() {
+                let waits = self.failed.get(&instance).is_some_and(|failed| failed.not_before > now);
+                if !waits && self.in_hand.insert(instance) {
+                    return Some((instance, urgent));
+                }
+            }
+        }
+        None
+    }
+}
+
+impl Requests {
+    /// Puts the pending images of a study first: somebody has opened it.
+    pub async fn study(&self, study: StudyId) -> Result<(), IndexError> {
+        let mut tx = self.db.read().await?;
+        let pending = delivery::pending_of_study(&mut tx, study).await?;
+        drop(tx);
+        self.ask(pending);
+        Ok(())
+    }
+
+    /// Waits until the instance's form is settled, at most `patience`; true if it is.
+    pub async fn wait(&self, instance: InstanceId, patience: Duration) -> Result<bool, IndexError> {
+        let mut settled = self.shared.settled.subscribe();
+        self.ask(vec![instance]);
+        let deadline = Instant::now() + patience;
+        loop {
+            settled.borrow_and_update();
+            let mut tx = self.db.read().await?;
+            let (form, ..) = delivery::of_instance(&mut tx, Scope::All, instance).await?;
+            drop(tx);
+            if form != Delivery::Pending {
+                return Ok(true);
+            }
+            if tokio::time::timeout_at(deadline, settled.changed()).await.is_err() {
+                return Ok(false);
+            }
+        }
+    }
+
+    fn ask(&self, instances: Vec<InstanceId>) {
+        let mut state = self.shared.lock();
+        for instance in instances.into_iter().rev() {
+            state.urgent.push_front(instance);
+        }
+        state.urgent.truncate(URGENT);
+        drop(state);
+        self.shared.wake.notify_waiters();
+    }
+}
+
+/// Makes delivery forms. Cheap to clone: each clone is one worker.
+#[derive(Clone)]
+pub struct Transcoder {
+    db: Db,
+    bytes: InstanceBytes,
+    archive: Archive,
+    decoder: Decoder,
+    activity: Activity,
+    shared: Arc<Shared>,
+}
+
+impl Transcoder {
+    pub fn new(db: Db, bytes: InstanceBytes, archive: Archive, decoder: Decoder, activity: Activity) -> Self {
+        let shared = Shared { state: Mutex::default(), wake: Notify::new(), settled: watch::Sender::new(0) };
+        Self { db, bytes, archive, decoder, activity, shared: Arc::new(shared) }
+    }
+
+    pub fn requests(&self) -> Requests {
+        Requests { db: self.db.clone(), shared: self.shared.clone() }
+    }
+
+    /// Wakes the workers: instances may have come.
+    pub async fn follow(self, mut indexed: watch::Receiver<super::spool::Position>, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                changed = indexed.changed() => if changed.is_err() { return },
+                () = stop.cancelled() => return,
+            }
+            self.shared.wake.notify_waiters();
+        }
+    }
+
+    /// One worker; works until told to stop.
+    pub async fn run(self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            let woken = self.shared.wake.notified();
+            match self.next().await {
+                Ok(Some((instance, urgent))) => {
+                    if !urgent {
+                        self.yield_to_intake(&stop).await;
+                    }
+                    tokio::select! {
+                        () = self.settle(instance) => {}
+                        // A form half made is made again; nobody waits for it at shutdown.
+                        () = stop.cancelled() => return,
+                    }
+                }
+                Ok(None) => tokio::select! {
+                    () = woken => {}
+                    () = tokio::time::sleep(POLL) => {}
+                    () = stop.cancelled() => return,
+                },
+                Err(error) => {
+                    tracing::warn!(%error, "images wait to be prepared for delivery");
+                    tokio::select! {
+                        () = tokio::time::sleep(POLL) => {}
+                        () = stop.cancelled() => return,
+                    }
+                }
+            }
+        }
+    }
+
+    async fn next(&self) -> Result<Option<(InstanceId, bool)>, IndexError> {
+        let (next, failed) = {
+            let mut state = self.shared.lock();
+            (state.take(), state.failed.len() + state.in_hand.len())
+        };
+        if next.is_some() {
+            return Ok(next);
+        }
+        let mut tx = self.db.read().await?;
+        let pending = delivery::pending(&mut tx, BACKLOG + failed as i64).await?;
+        let mut state = self.shared.lock();
+        state.backlog = pending.into();
+        Ok(state.take())
+    }
+
+    async fn yield_to_intake(&self, stop: &CancellationToken) {
+        let until = Instant::now() + YIELD_AT_MOST;
+        while self.activity.is_anybody_storing() && Instant::now() < until && !stop.is_cancelled() {
+            tokio::time::sleep(YIELD_STEP).await;
+        }
+    }
+
+    async fn settle(&self, instance: InstanceId) {
+        let result = self.transcode(instance).await;
+        let mut state = self.shared.lock();
+        state.in_hand.remove(&instance);
+        match result {
+            Ok(()) => {
+                state.failed.remove(&instance);
+                self.shared.settled.send_modify(|count| *count += 1);
+            }
+            Err(error) => {
+                tracing::warn!(%instance, %error, "an image could not be prepared for delivery, trying again later");
+                let times = state.failed.get(&instance).map_or(0, |failed| failed.times);
+                let wait = RETRY_FIRST.saturating_mul(1 << times.min(16)).min(RETRY_LONGEST);
+                state.failed.insert(instance, Failed { times: times + 1, not_before: Instant::now() + wait });
+            }
+        }
+    }
+
+    /// Makes one instance's form and notes the outcome.
+    async fn transcode(&self, instance: InstanceId) -> Result<(), MakeError> {
+        let mut tx = self.db.read().await?;
+        let (form, ..) = delivery::of_instance(&mut tx, Scope::All, instance).await?;
+        drop(tx);
+        if form != Delivery::Pending {
+            return Ok(());
+        }
+        let outcome = self.make(instance).await?;
+        let mut tx = self.db.write().await?;
+        let noted = delivery::settle(&mut tx, instance, &outcome, clock::now()).await?;
+        if noted {
+            // A commit that fails may have happened all the same: the object stays.
+            tx.commit().await?;
+        } else if let Outcome::Made { object, .. } = outcome {
+            drop(tx);
+            self.archive.delete(&object.key).await?;
+        }
+        Ok(())
+    }
+
+    async fn make(&self, instance: InstanceId) -> Result<Outcome, MakeError> {
+        let stored = self.bytes.find(Scope::All, instance).await?;
+        let source = StoredFrames::new(self.bytes.clone(), instance, stored.place.length());
+        let header = match self.walk(&source).await? {
+            Ok(header) => header,
+            Err(error) if error.is_permanent() => return Ok(Outcome::Unavailable(error.to_string())),
+            Err(error) => return Err(MakeError::Walk(error)),
+        };
+        let mut sink = DerivedSink::new(self.archive.clone());
+        let form = match deliver(&self.decoder, &header, &source, &mut sink).await {
+            Ok(form) => form,
+            Err(error) => {
+                sink.abort().await;
+                return Err(error.into());
+            }
+        };
+        match form.delivery {
+            Delivery::Htj2k | Delivery::Jpeg | Delivery::Deflate => {
+                let (object, frames) = sink.finish().await?;
+                Ok(Outcome::Made { form: form.delivery, reason: form.reason, object, frames })
+            }
+            Delivery::Unavailable | Delivery::NoImage | Delivery::Pending => {
+                sink.abort().await;
+                let reason = if form.reason.is_empty() { "it has no pixels".to_owned() } else { form.reason };
+                Ok(Outcome::Unavailable(reason))
+            }
+        }
+    }
+
+    async fn walk(&self, source: &StoredFrames) -> Result<Result<crate::dicom::Header, WalkError>, MakeError> {
+        let reader = source.reader(tokio::runtime::Handle::current());
+        let walked = tokio::task::spawn_blocking(move || crate::dicom::walk(reader, &Limits::default())).await;
+        match walked {
+            Ok(walked) => Ok(walked),
+            Err(panic) if panic.is_panic() => Ok(Err(WalkError::NotDicom)),
+            Err(_) => Err(MakeError::Stopped),
+        }
+    }
+}
+
+impl From<io::Error> for MakeError {
+    fn from(error: io::Error) -> Self {
+        MakeError::Archive(ArchiveError::Read(error))
+    }
+}
