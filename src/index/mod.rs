@@ -24,6 +24,7 @@ pub mod duty;
 pub mod events;
 pub mod intake;
 pub mod quarantine;
+pub mod reports;
 pub mod sessions;
 #[cfg(test)]
 pub mod testing;
