@@ -10,10 +10,13 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::archive::Archive;
 use crate::config::Config;
+use crate::delivery::pdf::Printer;
 use crate::dimse::{self, DimseConfig};
 use crate::index::{Db, events};
 use crate::ingest::Ingest;
+use crate::reporting::printout::Place;
 use crate::routing::{self, dispatcher};
 use crate::web::{self, App};
 
@@ -27,6 +30,7 @@ pub fn prepare(data: &Path) -> std::io::Result<()> {
 pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     prepare(&config.data)?;
     let db = Db::open(&config.database_url()).await?;
+    let archive = Archive::open(&config.store_url())?;
     let http = TcpListener::bind(config.http.address)?;
     let http_address = http.local_addr()?;
     let ingest = Ingest::open(&config, &db).await?;
@@ -36,7 +40,11 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Box<dyn 
     ingest.start(&tasks, &stop);
     tasks.spawn(events::sequence(db.clone(), stop.clone()));
     tasks.spawn(dispatcher::run(db.clone(), routing::Policy::default(), stop.clone()));
-    let app = App { db: db.clone(), zone: config.zone()?, viewing, config: Arc::new(config), stop: stop.clone() };
+    let place = Place { zone: config.zone()?, base: config.public_url(http_address) };
+    let printer = Printer { db: db.clone(), archive: archive.clone(), place };
+    tasks.spawn(printer.run(stop.clone()));
+    let app =
+        App { db: db.clone(), archive, zone: config.zone()?, viewing, config: Arc::new(config), stop: stop.clone() };
     announce(&app.config, http_address, dimse_address)?;
     web::serve(app, http).await?;
     stop.cancel();
@@ -67,9 +75,8 @@ async fn listen_dimse(
 }
 
 fn announce(config: &Config, http: SocketAddr, dimse: SocketAddr) -> std::io::Result<()> {
-    let scheme = if config.http.tls_cert.is_some() { "https" } else { "http" };
     let mut out = std::io::stdout().lock();
-    writeln!(out, "http   {scheme}://{http}/")?;
+    writeln!(out, "http   {}://{http}/", config.scheme())?;
     writeln!(out, "dimse  {dimse}")?;
     out.flush()
 }

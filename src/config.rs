@@ -46,6 +46,9 @@ pub struct Http {
     pub tls_key: Option<PathBuf>,
     /// A proxy in front speaks TLS; cookies are marked Secure and other addresses than loopback are allowed.
     pub behind_proxy: bool,
+    /// Where people reach this center from outside, e.g. `https://imaging.example.cn`: what QR codes on reports point to.
+    /// Default: the address it listens on.
+    pub public_url: Option<String>,
     pub idle_minutes: u32,
 }
 
@@ -112,6 +115,7 @@ impl Default for Http {
             tls_cert: None,
             tls_key: None,
             behind_proxy: false,
+            public_url: None,
             idle_minutes: 15,
         }
     }
@@ -209,6 +213,16 @@ impl Config {
     pub fn quiet(&self, modality: &str) -> Duration {
         let seconds = self.ingest.quiet_seconds.get(modality).or_else(|| self.ingest.quiet_seconds.get("*"));
         Duration::from_secs_f64(seconds.copied().unwrap_or(15.0).max(0.0))
+    }
+
+    pub fn scheme(&self) -> &'static str {
+        if self.http.tls_cert.is_some() { "https" } else { "http" }
+    }
+
+    /// Without a slash at the end.
+    pub fn public_url(&self, listening: SocketAddr) -> String {
+        let own = || format!("{}://{listening}", self.scheme());
+        self.http.public_url.as_deref().map_or_else(own, |url| url.trim_end_matches('/').to_owned())
     }
 
     /// Cookies travel over TLS only, wherever there is TLS.

@@ -4,5 +4,6 @@
 //! no keys: `index` stores what these rules allow, `signing` seals it.
 
 pub mod pdf;
+pub mod printout;
 pub mod state;
 pub mod templates;

@@ -31,7 +31,7 @@ pub enum SealError {
 /// Seals canonical content in one signatory's name. `content.signatures` ends with that signatory.
 ///
 /// An implementation must be able to check its own seals without a secret, and must find any changed byte of the content.
-pub trait Signer {
+pub trait Signer: Send + Sync {
     fn method(&self) -> &'static str;
     fn seal(&self, content: &ReportContent) -> Result<Seal, SealError>;
     fn check(&self, content: &ReportContent, seal: &Seal) -> Result<(), SealError>;
