@@ -10,7 +10,6 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::archive::Archive;
 use crate::config::Config;
 use crate::delivery::pdf::Printer;
 use crate::dimse::{self, DimseConfig};
@@ -30,7 +29,6 @@ pub fn prepare(data: &Path) -> std::io::Result<()> {
 pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     prepare(&config.data)?;
     let db = Db::open(&config.database_url()).await?;
-    let archive = Archive::open(&config.store_url())?;
     let http = TcpListener::bind(config.http.address)?;
     let http_address = http.local_addr()?;
     let ingest = Ingest::open(&config, &db).await?;
@@ -41,10 +39,9 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Box<dyn 
     tasks.spawn(events::sequence(db.clone(), stop.clone()));
     tasks.spawn(dispatcher::run(db.clone(), routing::Policy::default(), stop.clone()));
     let place = Place { zone: config.zone()?, base: config.public_url(http_address) };
-    let printer = Printer { db: db.clone(), archive: archive.clone(), place };
+    let printer = Printer { db: db.clone(), archive: viewing.archive.clone(), place };
     tasks.spawn(printer.run(stop.clone()));
-    let app =
-        App { db: db.clone(), archive, zone: config.zone()?, viewing, config: Arc::new(config), stop: stop.clone() };
+    let app = App { db: db.clone(), zone: config.zone()?, viewing, config: Arc::new(config), stop: stop.clone() };
     announce(&app.config, http_address, dimse_address)?;
     web::serve(app, http).await?;
     stop.cancel();

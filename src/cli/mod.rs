@@ -5,6 +5,7 @@ mod check;
 mod community;
 mod sample;
 mod send;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -48,6 +49,8 @@ enum Command {
     /// Tokens for machines
     #[command(subcommand)]
     Token(community::TokenCommand),
+    /// Signatures of a report
+    Verify(verify::VerifyArgs),
 }
 
 /// Which data directory and configuration a subcommand works on.
@@ -92,6 +95,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Device(command) => block_on(command.run()),
         Command::User(command) => block_on(command.run()),
         Command::Token(command) => block_on(command.run()),
+        Command::Verify(args) => block_on(verify::run(args)),
     };
     match outcome {
         Ok(()) => std::process::ExitCode::SUCCESS,

@@ -14,9 +14,9 @@ use super::routes::{Access, CLINICAL, READERS, Route};
 use super::rows::{case_row, positions};
 use super::{Answer, App, Problem};
 use crate::clock;
-use crate::domain::{AccountId, CaseId, CaseState, Micros, Role};
+use crate::domain::{AccountId, CaseId, CaseState, Micros, ReportState, Role};
 use crate::index::cases::{self, Figure, Listing, Tab};
-use crate::index::{Tx, community, duty, events};
+use crate::index::{Tx, community, duty, events, reports};
 use crate::routing::dispatcher::{LEASE, new_lease};
 
 const PAGE: i64 = 200;
@@ -108,9 +108,12 @@ async fn describe(app: &App, tx: &mut Tx, caller: &Caller, case: CaseId) -> Answ
     let people = people(tx).await?;
     let history = events::of_case(tx, case).await?;
     let decisions = duty::decisions(tx, case).await?;
+    // What is not signed yet is for those who write and review it.
+    let report = reports::body(tx, case).await?;
+    let report = report.filter(|report| report.state == ReportState::Signed || caller.role.reads());
     Ok(CaseDetail {
         row: case_row(&row, &positions),
-        report: None,
+        report,
         signatures_needed: if caller.role == Role::Reviewer { 1 } else { app.config.reporting.signatures },
         history: history
             .into_iter()

@@ -13,9 +13,11 @@ mod images;
 mod openapi;
 pub mod passwords;
 mod problem;
+mod reports;
 mod routes;
 mod rows;
 mod session;
+mod verify;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -76,6 +78,8 @@ pub fn routes() -> Vec<Route> {
     routes.extend(board::routes());
     routes.extend(events::routes());
     routes.extend(images::routes());
+    routes.extend(reports::routes());
+    routes.extend(verify::routes());
     routes.extend(openapi::routes());
     routes
 }
