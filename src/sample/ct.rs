@@ -11,7 +11,9 @@ use dicom_dictionary_std::{tags, uids};
 use super::anatomy::{Arms, Body, Detail, Grid, Painter};
 use super::dataset::{Dataset, Packing};
 use super::exam::{Exam, Series, da, later, tm};
+use super::film;
 use super::noise::Grain;
+use super::project::{Beam, Screen, project};
 use super::rng::Rng;
 use super::{SampleError, each};
 
@@ -97,7 +99,8 @@ impl Scan {
 
     /// Hounsfield units of one slice without grain, averaged over its thickness.
     pub fn slice(&self, painter: &mut Painter, index: usize) -> Vec<f32> {
-        let parts = (self.thickness / 2.5).round().max(1.0) as usize;
+        // Fewer would show as doubled edges.
+        let parts = if self.thickness > 2.5 { 4 } else { 1 };
         let mut mean = vec![0.0; SIDE * SIDE];
         for part in 0..parts {
             let offset = ((part as f32 + 0.5) / parts as f32 - 0.5) * self.thickness;
@@ -162,11 +165,11 @@ impl Scan {
 
 const SERIES: Series = Series { number: 2, description: "胸部平扫 2.5mm 标准", protocol: "胸部平扫" };
 
-/// Writes the series' files into `folder`; returns their paths.
+/// Writes the localizer and the series' files into `folder`; returns their paths.
 pub fn write(exam: &Exam, slices: usize, packing: Packing, folder: &Path) -> Result<Vec<PathBuf>, SampleError> {
     let scan = Scan::new(exam.seed, exam.person.female, slices);
     let next = AtomicUsize::new(0);
-    each(|| {
+    let mut paths = each(|| {
         let mut painter = scan.painter();
         let mut paths = Vec::new();
         loop {
@@ -180,7 +183,44 @@ pub fn write(exam: &Exam, slices: usize, packing: Packing, folder: &Path) -> Res
             data.write_packed(&path, packing, &exam.device.ae_title)?;
             paths.push(path);
         }
-    })
+    })?;
+    let path = folder.join("ct-0000-localizer.dcm");
+    localizer(exam, &scan)?.write_packed(&path, packing, &exam.device.ae_title)?;
+    paths.push(path);
+    Ok(paths)
+}
+
+const LOCALIZER: Series = Series { number: 1, description: "定位像", protocol: "胸部平扫" };
+
+/// The frontal overview that precedes the scan, in the same frame of reference.
+fn localizer(exam: &Exam, scan: &Scan) -> Result<Dataset, SampleError> {
+    let (columns, rows, pixel) = (400, 400, 1.0);
+    let center = (0.0, 10.0);
+    let screen = Screen { beam: Beam::Frontal, columns, rows, pixel, voxel: 2.5, center };
+    let shadow = project(&scan.body, &screen, exam.seed)?;
+    let soft = film::blurred(&shadow.values, columns, rows, 8);
+    let layout = scan.layout;
+    // Not Hounsfield units, but on their scale, as scanners show them: from air to the spine.
+    let level = |path: f32, around: f32| -1000.0 + 6.5 * path + 9.0 * (path - around);
+    let stored = shadow.values.iter().zip(&soft).map(|(&p, &s)| layout.stored(level(p, s))).collect();
+    let half = f64::from(pixel) / 2.0;
+    let corner = [half - columns as f64 / 2.0, 0.0, f64::from(center.1) + rows as f64 / 2.0 - half];
+    let at = later(exam.started, 8.0);
+    let mut data = exam.instance(uids::CT_IMAGE_STORAGE, &LOCALIZER, 1, at);
+    data.text(tags::IMAGE_TYPE, "ORIGINAL\\PRIMARY\\LOCALIZER")
+        .number(tags::ACQUISITION_NUMBER, 0.0)
+        .text(tags::PATIENT_POSITION, "HFS")
+        .text(tags::FRAME_OF_REFERENCE_UID, exam.frame_of_reference())
+        .empty(tags::POSITION_REFERENCE_INDICATOR)
+        .numbers(tags::IMAGE_POSITION_PATIENT, &corner)
+        .numbers(tags::IMAGE_ORIENTATION_PATIENT, &[1.0, 0.0, 0.0, 0.0, 0.0, -1.0])
+        .number(tags::SLICE_THICKNESS, 0.6)
+        .numbers(tags::PIXEL_SPACING, &[1.0, 1.0])
+        .number(tags::KVP, 120.0);
+    pixel_module(&mut data, layout, columns, rows);
+    data.text(tags::RESCALE_TYPE, "US").text(tags::WINDOW_CENTER, "80").text(tags::WINDOW_WIDTH, "1900");
+    data.pixels(stored);
+    Ok(data)
 }
 
 fn instance(exam: &Exam, scan: &Scan, index: usize) -> Dataset {
@@ -207,7 +247,8 @@ fn instance(exam: &Exam, scan: &Scan, index: usize) -> Dataset {
         .number(tags::SLICE_THICKNESS, f64::from(scan.thickness))
         .number(tags::SPACING_BETWEEN_SLICES, f64::from(scan.thickness))
         .numbers(tags::PIXEL_SPACING, &[spacing, spacing]);
-    pixel_module(&mut data, scan.layout);
+    pixel_module(&mut data, scan.layout, SIDE, SIDE);
+    data.stored(tags::PIXEL_PADDING_VALUE, scan.layout == Layout::Signed, scan.layout.padding());
     technique(&mut data, exam, scan);
     data.text(tags::WINDOW_CENTER, "40\\-600\\400")
         .text(tags::WINDOW_WIDTH, "400\\1500\\2000")
@@ -220,18 +261,17 @@ fn exact(millimetres: f32) -> f64 {
     (f64::from(millimetres) * 1e4).round() / 1e4
 }
 
-fn pixel_module(data: &mut Dataset, layout: Layout) {
+fn pixel_module(data: &mut Dataset, layout: Layout, columns: usize, rows: usize) {
     let signed = layout == Layout::Signed;
     let bits = if signed { 16.0 } else { 12.0 };
     data.number(tags::SAMPLES_PER_PIXEL, 1.0)
         .text(tags::PHOTOMETRIC_INTERPRETATION, "MONOCHROME2")
-        .number(tags::ROWS, SIDE as f64)
-        .number(tags::COLUMNS, SIDE as f64)
+        .number(tags::ROWS, rows as f64)
+        .number(tags::COLUMNS, columns as f64)
         .number(tags::BITS_ALLOCATED, 16.0)
         .number(tags::BITS_STORED, bits)
         .number(tags::HIGH_BIT, bits - 1.0)
         .number(tags::PIXEL_REPRESENTATION, f64::from(u8::from(signed)))
-        .stored(tags::PIXEL_PADDING_VALUE, signed, layout.padding())
         .number(tags::RESCALE_INTERCEPT, f64::from(Layout::INTERCEPT))
         .number(tags::RESCALE_SLOPE, 1.0)
         .text(tags::RESCALE_TYPE, "HU");

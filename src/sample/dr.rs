@@ -85,7 +85,7 @@ fn expose(seed: u64, female: bool, view: &View, detector: Detector) -> Result<Fi
     let body = Body::new(seed, female, arms, true, None);
     let pixel = detector.pixel * 2.0;
     let (columns, rows) = (detector.columns / 2, detector.rows / 2);
-    let screen = Screen { beam: view.beam, columns, rows, pixel, center: view.center };
+    let screen = Screen { beam: view.beam, columns, rows, pixel, voxel: pixel.max(1.25), center: view.center };
     let shadow = project(&body, &screen, seed ^ view.number as u64)?;
     let mut film = film::develop(&shadow, pixel, seed ^ view.number as u64);
     // Lead letters at the patient's left: in the upper corner where only air is behind them.

@@ -34,15 +34,14 @@ pub struct Screen {
     pub columns: usize,
     pub rows: usize,
     pub pixel: f32,
+    /// Voxel of the coarse volume, model millimetres.
+    pub voxel: f32,
     /// Column coordinate (x or y) and height of the picture's centre.
     pub center: (f32, f32),
 }
 
 /// Calcium absorbs a radiograph's softer beam more than Hounsfield units say.
 const MINERAL: f32 = 1.6;
-
-/// Smallest voxel of the coarse volume, model millimetres.
-const COARSE: f32 = 1.25;
 
 pub fn project(body: &Body, screen: &Screen, seed: u64) -> Result<Shadow, SampleError> {
     let mut shadow = coarse(body, screen)?;
@@ -65,7 +64,7 @@ pub fn project(body: &Body, screen: &Screen, seed: u64) -> Result<Shadow, Sample
 fn coarse(body: &Body, screen: &Screen) -> Result<Shadow, SampleError> {
     let size = body.build.size;
     let (wide, deep) = (212.0, 150.0);
-    let voxel = screen.pixel.max(COARSE);
+    let voxel = screen.voxel;
     let (columns, rows) = ((2.0 * wide / voxel) as usize, (2.0 * deep / voxel) as usize);
     let grid = Grid::new(-wide, -deep + 8.0, voxel, voxel, columns, rows);
     let half_height = screen.rows as f32 * screen.pixel / 2.0 / size + 4.0 * voxel;
@@ -150,8 +149,6 @@ struct Splat<'a> {
     rng: &'a mut Rng,
 }
 
-const FINE: f32 = 0.5;
-
 impl Splat<'_> {
     /// The outer `thickness` millimetres of a bar, `density` denser than what lies around it.
     fn shell(&mut self, bar: &Bar, ball: bool, thickness: f32, density: f32) {
@@ -161,12 +158,14 @@ impl Splat<'_> {
 
     /// The part of a bar outside the share `hollow` of its radius.
     fn bar(&mut self, bar: &Bar, ball: bool, hollow: f32, density: f32) {
+        // Samples as much finer than the voxels as edges have to be sharper.
+        let fine = self.screen.voxel * 0.4;
         let other = (bar.to - bar.from).unit().cross(bar.normal);
         let beyond =
             if ball { (bar.to - bar.from).unit() * bar.half_normal.min(bar.half_other) } else { v(0.0, 0.0, 0.0) };
         let (from, axis) = (bar.from - beyond, bar.to - bar.from + beyond * 2.0);
         let length = axis.length();
-        let steps = |extent: f32| (extent / FINE).ceil().max(2.0) as usize;
+        let steps = |extent: f32| (extent / fine).ceil().max(2.0) as usize;
         let (along, across, up) = (steps(length), steps(2.0 * bar.half_normal), steps(2.0 * bar.half_other));
         let cell =
             (length / along as f32) * (2.0 * bar.half_normal / across as f32) * (2.0 * bar.half_other / up as f32);

@@ -200,7 +200,7 @@ pub fn lymph_nodes(rng: &mut Rng) -> Vec<Organ> {
 
 /// A solid nodule in the upper part of the right lower lobe, lobulated, with short spicules.
 pub fn nodule(size: (f32, f32), rng: &mut Rng) -> Nodule {
-    let center = v(-76.0 + rng.range(-10.0, 10.0), 44.0 + rng.range(-10.0, 8.0), 12.0 + rng.range(-18.0, 12.0));
+    let center = v(-88.0 + rng.range(-8.0, 8.0), 54.0 + rng.range(-8.0, 8.0), 12.0 + rng.range(-18.0, 12.0));
     let angle = rng.range(-0.6, 0.6);
     let half = v(size.0 / 2.0, size.1 / 2.0, (size.0 + size.1) / 4.4);
     let mut shape = Ellipsoid::upright(center, half);
