@@ -31,6 +31,11 @@ impl Painter {
         gl.or_else(|| FlatPainter::new(canvas).map(Painter::Flat))
     }
 
+    /// The browser took the GPU away; it says when it gives it back.
+    fn is_lost(&self) -> bool {
+        matches!(self, Painter::Gl(gl) if gl.is_lost())
+    }
+
     fn clear(&mut self) {
         match self {
             Painter::Gl(gl) => gl.clear(),
@@ -40,7 +45,6 @@ impl Painter {
 
     fn paint(&mut self, scene: &Scene) -> Result<(), String> {
         match self {
-            Painter::Gl(gl) if gl.is_lost() => Err(String::new()),
             Painter::Gl(gl) => gl.paint(scene),
             Painter::Flat(flat) => flat.paint(scene),
         }
@@ -115,6 +119,10 @@ fn paint(
     attrs: Arc<ImageAttrs>,
     painter: &mut Painter,
 ) -> Result<(), Notice> {
+    if painter.is_lost() {
+        blank(pane, painter);
+        return Err(Notice::Loading);
+    }
     let view = pane.view.get_untracked().unwrap_or_else(|| {
         let view = opening_view(&pixels, &attrs, &open.series(slot).modality);
         pane.view.set(Some(view));

@@ -291,8 +291,14 @@ struct ContextWatch {
 
 impl ContextWatch {
     fn new(canvas: HtmlCanvasElement, painter: Rc<RefCell<Option<Painter>>>, request: Rc<dyn Fn()>) -> Self {
-        // Without this the browser never restores it.
-        let lost = Closure::new(|event: web_sys::Event| event.prevent_default());
+        let lost = Closure::new({
+            let request = request.clone();
+            move |event: web_sys::Event| {
+                // Without this the browser never restores it.
+                event.prevent_default();
+                request();
+            }
+        });
         let restored = Closure::new(move |_: web_sys::Event| {
             *painter.borrow_mut() = None;
             request();

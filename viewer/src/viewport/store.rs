@@ -26,8 +26,6 @@ use super::workers::Pool;
 const CONNECTIONS: usize = 4;
 /// Compressed clip frames kept so that going round again needs no network.
 const PACKED_BYTES: usize = 96 << 20;
-/// Tries of a frame that is being prepared or that the network lost; then it has failed until asked for anew.
-const MOST_TRIES: u32 = 12;
 
 /// How a frame stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -258,13 +256,8 @@ impl FrameStore {
         }
         let (why, wait) = match outcome {
             Ok(pixels) => return inner.keep(key, pixels),
-            Err(Trouble::Aborted) => {
-                // Another request may have taken the place since.
-                if matches!(inner.frames.get(&key), Some(Entry::Busy { .. })) {
-                    inner.frames.remove(&key);
-                }
-                return;
-            }
+            // Who aborted it has taken it off the list.
+            Err(Trouble::Aborted) => return,
             Err(Trouble::Refused(reason)) => {
                 inner.frames.insert(key, Entry::Failed(reason));
                 return;
@@ -272,14 +265,6 @@ impl FrameStore {
             Err(Trouble::Preparing(wait)) => (Delay::Preparing, wait),
             Err(Trouble::Network) => (Delay::Network, None),
         };
-        if tries + 1 >= MOST_TRIES {
-            let reason = match why {
-                Delay::Preparing => say("服务器一直没有准备好此图像", "The server did not get this image ready"),
-                Delay::Network => say("网络一直不通", "The network stayed down"),
-            };
-            inner.frames.insert(key, Entry::Failed(reason.to_owned()));
-            return;
-        }
         inner.frames.insert(key, Entry::Later { why, tries: tries + 1, due: false });
         drop(inner);
         self.ask_again(key, wait.unwrap_or_else(|| backoff(tries)));
