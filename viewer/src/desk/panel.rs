@@ -175,7 +175,7 @@ fn question_line(row: Memo<Option<CaseRow>>, editable: Signal<bool>, editing: Ed
     let none = question.is_empty();
     view! {
         <p class="question" data-testid="question">
-            <span class="quiet">{t(say::QUESTION)}"："</span>
+            <span class="quiet">{t(say::QUESTION_IS)}</span>
             <span class:faint=none>{if none { t(say::QUESTION_NONE).to_owned() } else { question }}</span>
             {move || editable.get().then(|| view! {
                 <button class="linkish" data-testid="question-edit" on:click=begin>{icon("pen")}" "{t(say::QUESTION_EDIT)}</button>

@@ -39,6 +39,7 @@ super::table! {
     CHOOSE_ROW: "选一例，看它走到哪一步", "Choose a case to see where it stands";
     CHOOSE_ROW_DO: "上下键移动，回车打开。", "Arrow keys move, Enter opens.";
     QUESTION: "临床问题", "Clinical question";
+    QUESTION_IS: "临床问题：", "Clinical question: ";
     QUESTION_EDIT: "改", "Edit";
     QUESTION_NONE: "还没有写。医师会先看这一句。", "Not written yet. The doctor reads this first.";
     QUESTION_HINT: "哪里不舒服、多久了、要排除什么", "What hurts, how long, what to rule out";

@@ -217,6 +217,7 @@ impl Draft {
         } else if fault.conflict()
             && let Ok(detail) = api::case(seat.case).await
             && let Some(theirs) = detail.report
+            && self.seat.try_get_untracked().flatten().as_ref() == Some(seat)
         {
             self.meet(theirs);
         }
@@ -261,7 +262,7 @@ impl Draft {
         }
         self.turn.update(|turn| *turn += 1);
         self.save(&seat).await?;
-        Ok(self.rev.get_untracked())
+        Ok(self.rev.try_get_untracked().unwrap_or_default())
     }
 
     pub fn rev(self) -> i64 {

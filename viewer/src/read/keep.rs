@@ -47,7 +47,7 @@ pub fn which(kept: Option<Kept>, server_rev: i64, findings: &str, impression: &s
     match kept {
         Some(kept) if kept.findings == findings && kept.impression == impression => Which::Server,
         Some(kept) if kept.findings.trim().is_empty() && kept.impression.trim().is_empty() => Which::Server,
-        Some(kept) if kept.rev == server_rev => Which::Here(kept),
+        Some(kept) if kept.rev == server_rev || server_rev == 0 => Which::Here(kept),
         Some(kept) => Which::Both(kept),
         None => Which::Server,
     }
@@ -69,6 +69,11 @@ mod tests {
     #[test]
     fn text_saved_elsewhere_meanwhile_is_never_silently_replaced() {
         assert_eq!(which(kept(3, "这里写的"), 4, "那里写的", ""), Which::Both(kept(3, "这里写的").unwrap()));
+    }
+
+    #[test]
+    fn text_the_server_has_nothing_of_comes_back_whatever_it_was_edited_from() {
+        assert_eq!(which(kept(7, "写过的"), 0, "", ""), Which::Here(kept(7, "写过的").unwrap()));
     }
 
     #[test]

@@ -37,11 +37,15 @@ const KEYS: &[KeyLine] = &[
     ("P", say::KEY_PAUSE),
     ("↑ ↓", say::KEY_SLICE),
     ("PgUp PgDn", say::KEY_SERIES),
-    ("W", say::KEY_WINDOW),
-    ("Z", say::KEY_ZOOM),
+    ("Home End", say::KEY_ENDS),
+    ("W Z M", say::KEY_TOOLS),
+    ("D Del", say::KEY_DISTANCE),
     ("1 2 3 0", say::KEY_PRESETS),
-    ("Space", say::KEY_PLAY),
-    (", .", say::KEY_FRAME),
+    ("F", say::KEY_FIT),
+    ("V B H", say::KEY_TURN),
+    ("L", say::KEY_LAYOUT),
+    ("Space , .", say::KEY_PLAY),
+    ("[ ]", say::KEY_LOOP),
     ("F1", say::KEY_HELP),
 ];
 
@@ -59,7 +63,10 @@ pub fn ReadPage() -> impl IntoView {
     let study = Signal::derive(move || {
         room.active.with(|active| active.as_ref().map(|active| viewer_study(&active.row, &active.images)))
     });
-    let keyboard = Signal::derive(move || open.get() && !in_report.get());
+    let busy = move || {
+        asked.with(Option::is_some) || keys.get() || room.lost.get() || room.draft.conflict.with(Option::is_some)
+    };
+    let keyboard = Signal::derive(move || open.get() && !in_report.get() && !busy());
     view! {
         <div class="room" data-testid="room">
             <Banner room=room/>

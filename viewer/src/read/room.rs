@@ -115,7 +115,9 @@ impl Room {
 
     /// Sets the desk where it says something new: what stands under the pointer is not redrawn for nothing.
     fn take(self, mut desk: Desk) {
-        let known = self.desk.with_untracked(|known| known.as_ref().map(|known| (known.now_us, known.seq)));
+        let known = self.desk.try_with_untracked(|known| known.as_ref().map(|known| (known.now_us, known.seq)));
+        // The page has been left meanwhile.
+        let Some(known) = known else { return };
         if let Some((now_us, seq)) = known {
             (desk.now_us, desk.seq) = (now_us, seq);
         }
