@@ -68,6 +68,8 @@ pub struct Person {
     pub given_pinyin: &'static str,
     pub female: bool,
     pub age: u32,
+    /// Month and day.
+    pub birthday: (i8, i8),
     pub id: String,
 }
 
@@ -117,13 +119,16 @@ pub fn person(index: usize, rng: &mut Rng) -> Person {
     let given = if index % 9 == 8 { 6 + index / 9 % 2 } else { (index + index / FAMILIES.len()) % 6 };
     let (given, given_pinyin) = GIVENS[given];
     let age = 24 + rng.below(58) as u32;
+    let female = rng.unit() < 0.5;
+    let birthday = (1 + rng.below(12) as i8, 1 + rng.below(28) as i8);
     Person {
         family,
         given,
         family_pinyin,
         given_pinyin,
-        female: rng.unit() < 0.5,
+        female,
         age,
+        birthday,
         id: format!("SAMPLE-{}", 20_900 + index),
     }
 }

@@ -107,20 +107,15 @@ impl Exam {
 
     fn patient(&self, data: &mut Dataset) {
         let person = &self.person;
-        let birth_year = self.started.year() - person.age as i16;
+        let (month, day) = person.birthday;
+        let had_it = (self.started.month(), self.started.day()) >= person.birthday;
+        let birth_year = self.started.year() - person.age as i16 - i16::from(!had_it);
         data.text(tags::PATIENT_NAME, person.dicom_name())
             .text(tags::PATIENT_ID, &person.id)
-            .text(tags::PATIENT_BIRTH_DATE, format!("{birth_year}0{}1{}", 1 + self.seed % 9, self.seed % 10))
+            .text(tags::PATIENT_BIRTH_DATE, format!("{birth_year:04}{month:02}{day:02}"))
             .text(tags::PATIENT_SEX, if person.female { "F" } else { "M" })
-            .text(tags::PATIENT_AGE, format!("{:03}Y", self.age()))
+            .text(tags::PATIENT_AGE, format!("{:03}Y", person.age))
             .text(tags::PATIENT_COMMENTS, "合成数据，并无此人");
-    }
-
-    /// Whole years at the examination.
-    fn age(&self) -> u32 {
-        let birthday = (1 + (self.seed % 9) as i8, 10 + (self.seed % 10) as i8);
-        let had_it = (self.started.month(), self.started.day()) >= birthday;
-        self.person.age - u32::from(!had_it)
     }
 
     fn study(&self, data: &mut Dataset) {

@@ -112,9 +112,15 @@ const QUESTIONS_US: [&str; 4] =
 const QUESTIONS_CT: [&str; 4] =
     ["咳嗽两周，痰中带血1次，请排除占位", "体检发现肺结节，复查", "胸痛3天", "发热咳嗽5天，排除肺炎"];
 
+/// Different seeds mostly bring different patients.
+const PATIENT_BLOCKS: usize = 7;
+
 fn exam(plan: &Plan, kind: Kind, index: usize, of: usize) -> Exam {
     let mut rng = Rng::new(plan.seed).fork(&format!("exam {index}"));
-    let person = county::person(index + (plan.seed as usize % 7) * 24, &mut rng);
+    // Seeds that share a block of patients must agree on who they are.
+    let block = plan.seed as usize % PATIENT_BLOCKS;
+    let mut people = Rng::new((PATIENT_BLOCKS + block) as u64).fork(&format!("exam {index}"));
+    let person = county::person(index + block * 24, &mut people);
     let minutes = 4 * (of - index) as u64 + rng.below(3) as u64;
     let started = exam::local_time(plan.now - Duration::from_secs(minutes * 60));
     let (modality, description, body_part, question) = match kind {

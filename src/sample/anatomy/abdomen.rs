@@ -48,17 +48,7 @@ impl Organs {
                 air: 0.2,
             },
         ];
-        // Colon and small bowel below and in front.
-        for i in 0..36 {
-            let z = -150.0 - 4.6 * i as f32 + rng.range(-8.0, 8.0);
-            // The liver leaves room for bowel on the right only further down.
-            let rightmost = if z > -205.0 { 14.0 } else { -88.0 };
-            let center = at(rng.range(rightmost, 102.0), rng.range(-76.0, -8.0), z);
-            let half = v(rng.range(16.0, 30.0), rng.range(12.0, 18.0), rng.range(12.0, 18.0));
-            let direction = v(rng.range(-1.0, 1.0), rng.range(-0.4, 0.4), rng.range(-0.5, 0.5));
-            let shape = Ellipsoid::along(center, half, direction);
-            hollow.push(Hollow { shape, wall: 2.0, fluid: rng.range(18.0, 36.0), air: rng.range(-0.6, 0.6).max(0.0) });
-        }
+        bowel(build, rng, &mut hollow);
         hollow.push(Hollow {
             shape: Ellipsoid::along(at(92.0, -12.0, -132.0), v(24.0, 19.0, 18.0), v(0.3, 0.3, -1.0)),
             wall: 2.0,
@@ -105,5 +95,20 @@ impl Organs {
     pub fn spleen_depth(&self, build: &Build, p: Vec3) -> f32 {
         let shape = self.spleen.iter().fold(-100.0, |depth, part| blend(depth, part.depth(p), 10.0));
         shape.min((diaphragm(build, p.x, p.y) - p.z) * 0.8 - 4.0)
+    }
+}
+
+/// Colon and small bowel below and in front.
+fn bowel(build: &Build, rng: &mut Rng, hollow: &mut Vec<Hollow>) {
+    let at = |x: f32, y: f32, z: f32| v(x * build.breadth, y, z + build.dome);
+    for i in 0..36 {
+        let z = -150.0 - 4.6 * i as f32 + rng.range(-8.0, 8.0);
+        // The liver leaves room for bowel on the right only further down.
+        let rightmost = if z > -205.0 { 14.0 } else { -88.0 };
+        let center = at(rng.range(rightmost, 102.0), rng.range(-76.0, -8.0), z);
+        let half = v(rng.range(16.0, 30.0), rng.range(12.0, 18.0), rng.range(12.0, 18.0));
+        let direction = v(rng.range(-1.0, 1.0), rng.range(-0.4, 0.4), rng.range(-0.5, 0.5));
+        let shape = Ellipsoid::along(center, half, direction);
+        hollow.push(Hollow { shape, wall: 2.0, fluid: rng.range(18.0, 36.0), air: rng.range(-0.6, 0.6).max(0.0) });
     }
 }

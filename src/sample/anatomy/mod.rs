@@ -59,6 +59,15 @@ impl Nodule {
     }
 }
 
+/// What is wrong with the lungs, apart from a nodule.
+#[derive(Debug, Clone, Copy)]
+pub enum Disease {
+    /// Consolidation and ground glass in part of a lobe; the bronchi in it stay open.
+    Pneumonia(Ellipsoid),
+    /// Fluid in the pleural space of one side, as much as a level this high tells (millimetres).
+    Effusion { side: f32, level: f32 },
+}
+
 /// A bone piece with the Hounsfield units of its shell and inside.
 #[derive(Debug, Clone, Copy)]
 pub struct Bone {
@@ -80,6 +89,7 @@ pub struct Organ {
 pub struct Body {
     pub build: Build,
     pub nodule: Option<Nodule>,
+    pub disease: Option<Disease>,
     pub(super) bones: Vec<Bone>,
     /// Vessels within the lungs and the mediastinum.
     pub(super) vessels: Vec<Bar>,
@@ -110,7 +120,7 @@ impl Body {
             breast: shape.range(22.0, 34.0),
             // Radiographs are taken in deep inspiration.
             dome: shape.range(-8.0, 8.0) - if erect { 20.0 } else { 0.0 },
-            heart: shape.range(0.94, 1.08),
+            heart: if shape.below(5) == 0 { shape.range(1.14, 1.24) } else { shape.range(0.94, 1.06) },
         };
         let chambers = thorax::chambers(&build);
         let mut vessels = thorax::great_vessels();
@@ -126,6 +136,7 @@ impl Body {
             .fold(0.0, |a: f32, &b| a.max(b));
         Self {
             back,
+            disease: thorax::disease(erect, nodule_mm.is_some(), &mut rng.fork("disease")),
             nodule: nodule_mm
                 .map(|(long, short)| thorax::nodule((long / build.size, short / build.size), &mut rng.fork("nodule"))),
             bones: skeleton::bones(&build),
@@ -201,6 +212,18 @@ mod tests {
         assert!((-125.0..-80.0).contains(&probe((skin + muscle) / 2.0)));
         assert!((-10.0..30.0).contains(&probe(skin - 1.0)));
         assert_eq!(probe(skin + 5.0), -1000.0);
+    }
+
+    #[test]
+    fn some_bodies_are_ill_and_none_where_the_nodule_is() {
+        let ill = |nodule| (1..40).filter_map(move |seed| Body::new(seed, false, Arms::Raised, false, nodule).disease);
+        let side = |disease: Disease| match disease {
+            Disease::Pneumonia(shape) => shape.center.x.signum(),
+            Disease::Effusion { side, .. } => side,
+        };
+        assert!((4..30).contains(&ill(None).count()));
+        assert!(ill(None).any(|d| side(d) < 0.0));
+        assert!(ill(Some((9.0, 7.0))).all(|d| side(d) > 0.0));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::super::geometry::{Bar, Ellipsoid, Vec3, blend, curve, smooth, v};
 use super::super::rng::Rng;
 use super::outline::{below_apex, cavity_radius, diaphragm};
 use super::skeleton::{spine_y, vertebra_half};
-use super::{Build, Nodule, Organ};
+use super::{Build, Disease, Nodule, Organ};
 
 /// The heart as overlapping soft shapes: ventricles, right atrium, left atrium, outflow.
 pub fn chambers(build: &Build) -> Vec<Ellipsoid> {
@@ -38,6 +38,14 @@ pub const BRONCHUS_ROOTS: [Vec3; 2] = [v(-36.0, 20.0, 24.0), v(44.0, 26.0, 16.0)
 
 pub fn great_vessels() -> Vec<Bar> {
     let mut bars = Vec::new();
+    aorta(&mut bars);
+    great_veins(&mut bars);
+    pulmonary_trunk(&mut bars);
+    bars
+}
+
+/// Up from the heart, over the left main bronchus, down along the spine; and the three branches of its arch.
+fn aorta(bars: &mut Vec<Bar>) {
     let down = |z: f32, r: f32| {
         (
             v(
@@ -48,7 +56,6 @@ pub fn great_vessels() -> Vec<Bar> {
             r,
         )
     };
-    // Aorta: up from the heart, over the left main bronchus, down along the spine.
     tube(
         &[
             (v(2.0, -18.0, -14.0), 15.0),
@@ -65,7 +72,7 @@ pub fn great_vessels() -> Vec<Bar> {
             down(-220.0, 9.5),
             down(-320.0, 8.5),
         ],
-        &mut bars,
+        bars,
     );
     tube(
         &[
@@ -74,11 +81,11 @@ pub fn great_vessels() -> Vec<Bar> {
             (v(-24.0, 2.0, 140.0), 5.0),
             (v(-26.0, 6.0, 220.0), 3.6),
         ],
-        &mut bars,
+        bars,
     );
     tube(
         &[(v(4.0, 2.0, 82.0), 4.4), (v(12.0, 6.0, 110.0), 4.0), (v(24.0, 6.0, 150.0), 3.8), (v(27.0, 6.0, 220.0), 3.6)],
-        &mut bars,
+        bars,
     );
     tube(
         &[
@@ -87,9 +94,11 @@ pub fn great_vessels() -> Vec<Bar> {
             (v(44.0, 18.0, 148.0), 4.6),
             (v(110.0, -6.0, 138.0), 4.4),
         ],
-        &mut bars,
+        bars,
     );
-    // Great veins.
+}
+
+fn great_veins(bars: &mut Vec<Bar>) {
     tube(
         &[
             (v(-26.0, -8.0, -10.0), 10.5),
@@ -99,7 +108,7 @@ pub fn great_vessels() -> Vec<Bar> {
             (v(-34.0, -10.0, 125.0), 7.5),
             (v(-40.0, -2.0, 220.0), 5.5),
         ],
-        &mut bars,
+        bars,
     );
     tube(
         &[
@@ -109,7 +118,7 @@ pub fn great_vessels() -> Vec<Bar> {
             (v(40.0, -4.0, 150.0), 6.5),
             (v(40.0, -2.0, 220.0), 5.0),
         ],
-        &mut bars,
+        bars,
     );
     tube(
         &[
@@ -119,31 +128,8 @@ pub fn great_vessels() -> Vec<Bar> {
             (v(-18.0, 20.0, -220.0), 10.5),
             (v(-14.0, 16.0, -320.0), 10.0),
         ],
-        &mut bars,
+        bars,
     );
-    // Pulmonary trunk and its two branches; the veins into the left atrium.
-    tube(
-        &[
-            (v(22.0, -42.0, 0.0), 14.0),
-            (v(24.0, -34.0, 22.0), 14.5),
-            (v(26.0, -16.0, 38.0), 13.0),
-            (v(36.0, 6.0, 40.0), 11.0),
-            (ARTERY_ROOTS[1], 9.5),
-        ],
-        &mut bars,
-    );
-    tube(
-        &[
-            (v(24.0, -18.0, 34.0), 12.0),
-            (v(6.0, -2.0, 30.0), 10.5),
-            (v(-18.0, 4.0, 28.0), 10.0),
-            (ARTERY_ROOTS[0], 8.5),
-        ],
-        &mut bars,
-    );
-    for root in VEIN_ROOTS {
-        tube(&[(v(root.x * 0.5, 12.0, -6.0), 8.0), (root, 6.5)], &mut bars);
-    }
     // Azygos vein.
     tube(
         &[
@@ -153,9 +139,34 @@ pub fn great_vessels() -> Vec<Bar> {
             (v(-6.0, 44.0, -20.0), 3.5),
             (v(-6.0, 40.0, -120.0), 3.0),
         ],
-        &mut bars,
+        bars,
     );
-    bars
+}
+
+/// The trunk with its two branches, and the veins into the left atrium.
+fn pulmonary_trunk(bars: &mut Vec<Bar>) {
+    tube(
+        &[
+            (v(22.0, -42.0, 0.0), 14.0),
+            (v(24.0, -34.0, 22.0), 14.5),
+            (v(26.0, -16.0, 38.0), 13.0),
+            (v(36.0, 6.0, 40.0), 11.0),
+            (ARTERY_ROOTS[1], 9.5),
+        ],
+        bars,
+    );
+    tube(
+        &[
+            (v(24.0, -18.0, 34.0), 12.0),
+            (v(6.0, -2.0, 30.0), 10.5),
+            (v(-18.0, 4.0, 28.0), 10.0),
+            (ARTERY_ROOTS[0], 8.5),
+        ],
+        bars,
+    );
+    for root in VEIN_ROOTS {
+        tube(&[(v(root.x * 0.5, 12.0, -6.0), 8.0), (root, 6.5)], bars);
+    }
 }
 
 pub fn central_airways() -> Vec<(Bar, f32)> {
@@ -215,6 +226,23 @@ pub fn nodule(size: (f32, f32), rng: &mut Rng) -> Nodule {
         })
         .collect();
     Nodule { shape, spicules, hu: 32.0 }
+}
+
+/// One body in three has something; on the left if the right side has a nodule, which must stay visible.
+pub fn disease(erect: bool, nodule: bool, rng: &mut Rng) -> Option<Disease> {
+    let side = if rng.below(3) == 0 || nodule { 1.0 } else { -1.0 };
+    match rng.below(6) {
+        0 => {
+            let center = v(side * rng.range(76.0, 92.0), rng.range(10.0, 46.0), rng.range(-38.0, -6.0));
+            let half = v(rng.range(30.0, 42.0), rng.range(32.0, 44.0), rng.range(24.0, 34.0));
+            Some(Disease::Pneumonia(Ellipsoid::along(center, half, v(side, 0.3, -0.4))))
+        }
+        // Standing, the level is a height; lying, a distance in front of the back.
+        1 => {
+            Some(Disease::Effusion { side, level: if erect { rng.range(-62.0, -30.0) } else { rng.range(56.0, 72.0) } })
+        }
+        _ => None,
+    }
 }
 
 /// The tissue between the lungs at one height, as half-widths tabled from the sternum to the spine.

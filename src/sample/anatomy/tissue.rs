@@ -4,11 +4,11 @@
 //! first go into depth buffers, so that where two pieces meet there is no seam.
 
 use super::super::geometry::{Ellipsoid, Vec3, smooth, v};
-use super::Body;
 use super::abdomen::{self, Hollow};
 use super::outline::{ANGLES, Layers, diaphragm, fissure};
 use super::skeleton::{self, LEVEL};
 use super::thorax::{self, Mediastinum};
+use super::{Body, Disease};
 
 pub const AIR: f32 = -1000.0;
 pub const FAT: f32 = -102.0;
@@ -232,9 +232,33 @@ impl<'a> Painter<'a> {
         hu += sheet * (MUSCLE - hu);
         hu += self.cover(0.9 - (between - 0.8).abs()) * 0.8 * (22.0 - hu);
         if lung > -1.5 {
-            hu += self.cover(lung) * (self.parenchyma(p) - hu);
+            hu += self.cover(lung) * (self.lung_tissue(p, cavity) - hu);
         }
         hu
+    }
+
+    /// Lung, healthy or not. `wall` is the distance from the chest wall.
+    fn lung_tissue(&self, p: Vec3, wall: f32) -> f32 {
+        let healthy = self.parenchyma(p);
+        match self.body.disease {
+            Some(Disease::Pneumonia(shape)) => {
+                let depth = shape.depth(p);
+                if depth < -14.0 {
+                    return healthy;
+                }
+                // Patchy towards its edge; the texture is wanted in projections too.
+                let cloud = self.body.texture.cloud(p * 0.085);
+                let dense = smooth(-12.0, 16.0, depth + 16.0 * cloud);
+                healthy + dense * (640.0 + 260.0 * smooth(0.0, 16.0, depth))
+            }
+            Some(Disease::Effusion { side, level }) if p.x * side > 0.0 => {
+                // The surface climbs along the chest wall.
+                let climb = 46.0 * (-wall.max(0.0) / 9.0).exp();
+                let inside = if self.body.build.erect { level + climb - p.z } else { p.y - level + climb * 0.4 };
+                healthy + self.cover(inside) * (9.0 - healthy)
+            }
+            _ => healthy,
+        }
     }
 
     fn parenchyma(&self, p: Vec3) -> f32 {
