@@ -84,7 +84,7 @@ fn a_ct_from_a_township_comes_back_as_a_signed_report() {
     specialist.assert_quiet();
 }
 
-fn sign_in(page: &mut Page, center: &Center, login: &str) {
+pub fn sign_in(page: &mut Page, center: &Center, login: &str) {
     page.open(&format!("http://{}/", center.http));
     page.fill("[data-testid=login]", login);
     page.fill("[data-testid=password]", PASSWORD);
@@ -92,7 +92,7 @@ fn sign_in(page: &mut Page, center: &Center, login: &str) {
 }
 
 /// The folder of one synthetic CT.
-fn one_ct(scratch: &Path) -> PathBuf {
+pub fn one_ct(scratch: &Path) -> PathBuf {
     let out = scratch.join("samples");
     let mut sample = Command::new(YUNYING);
     sample.args(["sample", "--ct", "1", "--dr", "0", "--us", "0", "--slices", "24", "--out"]).arg(&out);
@@ -109,7 +109,7 @@ fn one_ct(scratch: &Path) -> PathBuf {
     panic!("yunying sample wrote no files");
 }
 
-fn send(storescu: &Path, center: &Center, folder: &Path) {
+pub fn send(storescu: &Path, center: &Center, folder: &Path) {
     let output = Command::new(storescu)
         .args(["-aet", "QH_CT01", "-aec", "YUNYING", "+sd", "+r"])
         .args([&center.dimse.ip().to_string(), &center.dimse.port().to_string()])

@@ -9,4 +9,5 @@ mod center;
 #[allow(dead_code, reason = "shared with xtask, which uses all of it")]
 mod http;
 mod journey;
+mod measure;
 mod need;
