@@ -30,7 +30,9 @@ pub fn request(at: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)
     let mut stream = TcpStream::connect_timeout(&at, PATIENCE)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    let mut head = format!("{method} {path} HTTP/1.0\r\nHost: {at}\r\nContent-Length: {}\r\n", body.len());
+    let length = body.len();
+    let mut head =
+        format!("{method} {path} HTTP/1.0\r\nHost: {at}\r\nConnection: close\r\nContent-Length: {length}\r\n");
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
