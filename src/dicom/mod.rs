@@ -5,6 +5,7 @@
 
 mod charset;
 mod dataset;
+mod fragments;
 mod header;
 mod image;
 mod json;
@@ -15,6 +16,7 @@ pub mod time;
 pub mod uid;
 mod vr;
 mod walker;
+mod write;
 
 pub use charset::Charset;
 pub use dataset::{Dataset, Element, Value};
@@ -25,6 +27,7 @@ pub use image::{delivered_as_jpeg, frame_count, image_attrs};
 pub use json::to_json;
 pub use name::PersonName;
 pub use walker::{walk, walk_bytes};
+pub use write::{NewPixels, Piece, RewriteError, Rewritten, explicit_little};
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -11,17 +11,17 @@ use dicom_core::{Tag, VR};
 
 use super::charset::Charset;
 use super::dataset::{Dataset, Element, Value};
-use super::header::{Encapsulated, Encoding, Fragment, Header, Limits, PixelData, WalkError};
+use super::fragments::EXTENDED_OFFSETS;
+use super::header::{Encoding, Header, Limits, PixelData, WalkError};
 use super::stream::Stream;
 use super::vr;
 
-const UNDEFINED: u32 = u32::MAX;
-const ITEM: Tag = Tag(0xFFFE, 0xE000);
+pub(super) const UNDEFINED: u32 = u32::MAX;
+pub(super) const ITEM: Tag = Tag(0xFFFE, 0xE000);
 const ITEM_END: Tag = Tag(0xFFFE, 0xE00D);
-const SEQUENCE_END: Tag = Tag(0xFFFE, 0xE0DD);
+pub(super) const SEQUENCE_END: Tag = Tag(0xFFFE, 0xE0DD);
 const CHARACTER_SET: Tag = Tag(0x0008, 0x0005);
 const PIXEL_REPRESENTATION: Tag = Tag(0x0028, 0x0103);
-const EXTENDED_OFFSETS: Tag = Tag(0x7FE0, 0x0001);
 /// What keeping an element costs beside its value.
 const ELEMENT_COST: usize = 56;
 
@@ -132,15 +132,15 @@ fn find_encoding(stream: &mut Stream, transfer_syntax: &str, had_meta: bool) -> 
 }
 
 /// What a walk gathers besides the data set itself.
-struct State<'l> {
-    limits: &'l Limits,
+pub(super) struct State<'l> {
+    pub(super) limits: &'l Limits,
     elements: u64,
     kept: usize,
     shortened: bool,
     signed: bool,
     damaged: Vec<Tag>,
-    pixel_data: Option<PixelData>,
-    extended_offsets: Vec<u64>,
+    pub(super) pixel_data: Option<PixelData>,
+    pub(super) extended_offsets: Vec<u64>,
 }
 
 impl<'l> State<'l> {
@@ -178,9 +178,9 @@ impl<'l> State<'l> {
     }
 }
 
-struct Walker<'s, 'a, 'l> {
-    stream: &'s mut Stream<'a>,
-    state: &'s mut State<'l>,
+pub(super) struct Walker<'s, 'a, 'l> {
+    pub(super) stream: &'s mut Stream<'a>,
+    pub(super) state: &'s mut State<'l>,
 }
 
 /// Where a data set or a sequence ends.
@@ -193,12 +193,12 @@ struct Span {
     depth: u32,
 }
 
-struct ElementHead {
-    tag: Tag,
-    vr: VR,
-    length: u32,
-    offset: u64,
-    encoding: Encoding,
+pub(super) struct ElementHead {
+    pub tag: Tag,
+    pub vr: VR,
+    pub length: u32,
+    pub offset: u64,
+    pub encoding: Encoding,
 }
 
 impl Walker<'_, '_, '_> {
@@ -395,91 +395,6 @@ impl Walker<'_, '_, '_> {
         Ok(Value::Bytes(bytes.into_boxed_slice()))
     }
 
-    /// (7FE0,0001), one 64-bit offset a frame, kept apart because it may exceed what other values are granted.
-    fn extended_offsets(&mut self, size: u64, encoding: Encoding) -> Result<(), WalkError> {
-        if size / 8 > self.state.limits.fragments as u64 {
-            return Err(WalkError::TooManyFragments(self.state.limits.fragments));
-        }
-        let mut bytes = Vec::new();
-        if self.stream.read_onto(&mut bytes, size as usize)? as u64 != size {
-            return Err(WalkError::Truncated { offset: self.stream.position(), tag: EXTENDED_OFFSETS });
-        }
-        if encoding == Encoding::ExplicitBig {
-            vr::swap(&mut bytes, VR::OV);
-        }
-        self.state.extended_offsets = bytes.as_chunks().0.iter().map(|b| u64::from_le_bytes(*b)).collect();
-        Ok(())
-    }
-
-    /// Notes where the pixels are. False: the data ended inside them, and nothing follows.
-    fn pixel_data(&mut self, head: &ElementHead) -> Result<bool, WalkError> {
-        let &ElementHead { tag, vr, length, encoding, .. } = head;
-        let offset = self.stream.position();
-        let (encapsulated, truncated) = if length == UNDEFINED {
-            let (encapsulated, whole) = self.fragments(encoding)?;
-            (Some(encapsulated), !whole)
-        } else {
-            let moved = self.stream.skip(u64::from(length))?;
-            (None, moved < u64::from(length))
-        };
-        let length = self.stream.position() - offset;
-        self.state.pixel_data = Some(PixelData { tag, vr, offset, length, truncated, encapsulated });
-        Ok(!truncated)
-    }
-
-    /// The items of encapsulated pixel data (PS3.5 A.4). False: the data ended, or ceased to be items, before the delimiter.
-    fn fragments(&mut self, encoding: Encoding) -> Result<(Encapsulated, bool), WalkError> {
-        let mut found = Encapsulated::default();
-        let mut first = true;
-        loop {
-            let (_, tag, length) = match self.item_head(encoding) {
-                Ok(head) => head,
-                Err(WalkError::Truncated { .. }) => return Ok((found, false)),
-                Err(e) => return Err(e),
-            };
-            if tag == SEQUENCE_END {
-                return Ok((found, true));
-            }
-            if tag != ITEM || length == UNDEFINED {
-                return Ok((found, false));
-            }
-            let offset = self.stream.position();
-            let capacity = self.state.limits.fragments;
-            if std::mem::take(&mut first) {
-                if u64::from(length) / 4 > capacity as u64 {
-                    return Err(WalkError::TooManyFragments(capacity));
-                }
-                let mut table = Vec::new();
-                let read = self.stream.read_onto(&mut table, length as usize)?;
-                found.basic_offsets = table.as_chunks().0.iter().map(|b| u32::from_le_bytes(*b)).collect();
-                if read < length as usize {
-                    return Ok((found, false));
-                }
-                continue;
-            }
-            if found.fragments.len() >= capacity {
-                return Err(WalkError::TooManyFragments(capacity));
-            }
-            let moved = self.stream.skip(u64::from(length))?;
-            found.fragments.push(Fragment { offset, length: u32::try_from(moved).unwrap_or(length) });
-            if moved < u64::from(length) {
-                return Ok((found, false));
-            }
-        }
-    }
-
-    /// Encapsulated data somewhere else, such as an icon: only its place is kept.
-    fn passed_over_fragments(&mut self, encoding: Encoding) -> Result<Value, WalkError> {
-        let offset = self.stream.position();
-        let (_, whole) = self.fragments(encoding)?;
-        let length = self.stream.position() - offset;
-        if whole {
-            Ok(Value::Elsewhere { offset, length })
-        } else {
-            Err(WalkError::Truncated { offset: offset + length, tag: ITEM })
-        }
-    }
-
     /// Tag, representation and length of the next element; items and delimiters have no representation.
     fn head(&mut self, encoding: Encoding) -> Result<ElementHead, WalkError> {
         self.state.count()?;
@@ -521,7 +436,7 @@ impl Walker<'_, '_, '_> {
         Ok(ElementHead { tag, vr, length, offset, encoding })
     }
 
-    fn item_head(&mut self, encoding: Encoding) -> Result<(u64, Tag, u32), WalkError> {
+    pub(super) fn item_head(&mut self, encoding: Encoding) -> Result<(u64, Tag, u32), WalkError> {
         self.state.count()?;
         let (offset, tag, word) = self.tag_and_word(encoding)?;
         Ok((offset, tag, in_order(word.to_le_bytes(), encoding)))

@@ -20,6 +20,7 @@ pub mod check;
 pub mod community;
 mod db;
 pub mod delivery;
+pub mod dicomweb;
 pub mod duty;
 pub mod events;
 pub mod intake;

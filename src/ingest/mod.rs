@@ -9,7 +9,7 @@ mod batch;
 pub mod bytes;
 pub mod check;
 pub mod completeness;
-mod derived;
+pub mod derived;
 mod describe;
 pub mod indexer;
 mod reader;

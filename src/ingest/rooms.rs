@@ -20,6 +20,9 @@ use crate::domain::Targets;
 use crate::index::Db;
 use crate::pixels::Decoder;
 
+/// Frames decoded at a time for clients that wait for them.
+const WAITING_DECODERS: usize = 2;
+
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     #[error(transparent)]
@@ -68,7 +71,7 @@ impl Ingest {
         let activity = Activity::default();
         let bytes = InstanceBytes::new(db.clone(), Some(spool.clone()), archive.clone(), &node);
         let program = std::env::current_exe().map_err(OpenError::Node)?;
-        let decoder = Decoder::new(program, config.ingest.transcoders);
+        let decoder = Decoder::new(program.clone(), config.ingest.transcoders);
         let transcoder = Transcoder::new(db.clone(), bytes.clone(), archive.clone(), decoder, activity.clone());
         let completeness = Completeness {
             db: db.clone(),
@@ -81,7 +84,9 @@ impl Ingest {
         let quiet = std::time::Duration::from_secs_f64(config.ingest.seal_after_seconds.clamp(0.0, 1e6));
         let options = SealerOptions { quiet, ..SealerOptions::new(&node) };
         let sealer = Sealer::new(db.clone(), spool.clone(), archive.clone(), indexed, options);
-        let viewing = Viewing { db: db.clone(), archive, bytes, requests: transcoder.requests() };
+        let waiting = Decoder::new(program, WAITING_DECODERS);
+        let requests = transcoder.requests();
+        let viewing = Viewing { db: db.clone(), archive, bytes, requests, decoder: waiting };
         let transcoders = config.ingest.transcoders.max(1);
         let store = sealer.health();
         let rooms = Rooms { indexer, completeness, sealer, transcoder, transcoders };

@@ -12,6 +12,7 @@ use crate::archive::{Archive, ArchiveError, Location};
 use crate::domain::{Delivery, InstanceId, StudyId};
 use crate::index::delivery::{self, FramePlace, ImageRow};
 use crate::index::{Db, Error as IndexError, Scope};
+use crate::pixels::Decoder;
 
 /// How long a request may wait for a form that is being made; then the viewer asks again.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -50,6 +51,8 @@ pub struct Viewing {
     /// The stored files.
     pub bytes: InstanceBytes,
     pub requests: Requests,
+    /// For what must be decoded while a client waits; apart from the transcoders', which may be busy for long.
+    pub decoder: Decoder,
 }
 
 impl Viewing {

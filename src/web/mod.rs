@@ -8,6 +8,7 @@ pub mod auth;
 mod board;
 mod cases;
 mod desk;
+mod dicomweb;
 mod events;
 mod images;
 mod openapi;
@@ -73,6 +74,7 @@ impl App {
 /// The whole route table.
 pub fn routes() -> Vec<Route> {
     let mut routes = session::routes();
+    routes.extend(dicomweb::routes());
     routes.extend(cases::routes());
     routes.extend(desk::routes());
     routes.extend(board::routes());

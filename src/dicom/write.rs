@@ -1,0 +1,189 @@
+//! An instance written anew as Explicit VR Little Endian (PS3.5 A.2): for clients that read nothing else.
+//!
+//! Only on the way out; what is stored stays as it is. Values that the walk did not keep are taken from the stored bytes
+//! when the pieces are sent, so nothing here is larger than what the walk kept.
+
+use super::dataset::{Dataset, Element, Value};
+use super::header::{Encoding, Header};
+use super::vr::has_long_length;
+use super::{Tag, VR, tags, uids};
+
+/// A part of the new file, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    Bytes(Vec<u8>),
+    /// Bytes of the stored file, copied as they are.
+    Stored {
+        offset: u64,
+        length: u64,
+    },
+}
+
+/// The new file around its pixels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rewritten {
+    /// Preamble, file meta, and the data set up to and with the head of Pixel Data.
+    pub before: Vec<Piece>,
+    /// What follows Pixel Data.
+    pub after: Vec<Piece>,
+}
+
+/// How pixels stand in the new file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewPixels {
+    /// Bytes of all frames, without padding.
+    pub length: u64,
+    pub bits_allocated: u16,
+    /// YBR samples were turned to RGB.
+    pub rgb: bool,
+    /// Samples were decoded, so they are pixel-interleaved.
+    pub decoded: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RewriteError {
+    #[error("more of the data set is out of reach than can be written anew")]
+    NotWhole,
+    #[error("the pixel data is too long for a file without compression")]
+    TooLong,
+}
+
+/// `pixels`: what stands for the stored Pixel Data; none where there is none.
+pub fn explicit_little(header: &Header, pixels: Option<NewPixels>) -> Result<Rewritten, RewriteError> {
+    let far = |set: &Dataset| set.elements().iter().any(|e| matches!(e.value, Value::Elsewhere { .. }));
+    // Values elsewhere lie in the stored file, in its byte order, and not in a deflated stream.
+    let movable = !header.deflated && header.encoding != Encoding::ExplicitBig;
+    if header.shortened || !header.damaged.is_empty() || (!movable && far(&header.dataset)) {
+        return Err(RewriteError::NotWhole);
+    }
+    let mut writer = Writer::default();
+    writer.file_meta(header)?;
+    let pixel_tag = header.pixel_data.as_ref().filter(|_| pixels.is_some()).map(|p| p.tag);
+    let (before, after): (Vec<&Element>, Vec<&Element>) =
+        header.dataset.elements().iter().partition(|e| pixel_tag.is_none_or(|tag| e.tag < tag));
+    for element in before {
+        // Offset tables speak of fragments that are no more.
+        if element.tag.1 == 0 || matches!(element.tag, Tag(0x7FE0, 0x0001 | 0x0002)) {
+            continue;
+        }
+        writer.replaced(element, pixels)?;
+    }
+    if let (Some(tag), Some(pixels)) = (pixel_tag, pixels) {
+        let length = pixels.length.next_multiple_of(2);
+        let length = u32::try_from(length).ok().filter(|&n| n != u32::MAX).ok_or(RewriteError::TooLong)?;
+        writer.head(tag, if pixels.bits_allocated > 8 { VR::OW } else { VR::OB }, length);
+    }
+    let before = std::mem::take(&mut writer).finish();
+    for element in after {
+        writer.element(element)?;
+    }
+    Ok(Rewritten { before, after: writer.finish() })
+}
+
+#[derive(Default)]
+struct Writer {
+    done: Vec<Piece>,
+    bytes: Vec<u8>,
+}
+
+impl Writer {
+    fn finish(mut self) -> Vec<Piece> {
+        if !self.bytes.is_empty() {
+            self.done.push(Piece::Bytes(self.bytes));
+        }
+        self.done
+    }
+
+    /// PS3.10 7.1: the stored file meta with another transfer syntax.
+    fn file_meta(&mut self, header: &Header) -> Result<(), RewriteError> {
+        let mut group = Writer::default();
+        for element in header.file_meta.elements() {
+            match element.tag {
+                Tag(0x0002, 0x0000) => {}
+                tags::TRANSFER_SYNTAX_UID => {
+                    group.plain(element.tag, VR::UI, uids::EXPLICIT_VR_LITTLE_ENDIAN.as_bytes())
+                }
+                _ => group.element(element)?,
+            }
+        }
+        self.bytes.extend_from_slice(&[0; 128]);
+        self.bytes.extend_from_slice(b"DICM");
+        let length = u32::try_from(group.bytes.len()).map_err(|_| RewriteError::TooLong)?;
+        self.plain(Tag(0x0002, 0x0000), VR::UL, &length.to_le_bytes());
+        self.bytes.append(&mut group.bytes);
+        Ok(())
+    }
+
+    /// An element of the top level, changed where the pixels changed.
+    fn replaced(&mut self, element: &Element, pixels: Option<NewPixels>) -> Result<(), RewriteError> {
+        match (element.tag, pixels) {
+            (tags::PHOTOMETRIC_INTERPRETATION, Some(p)) if p.rgb => self.plain(element.tag, VR::CS, b"RGB"),
+            (tags::PLANAR_CONFIGURATION, Some(p)) if p.decoded => self.plain(element.tag, VR::US, &[0, 0]),
+            _ => return self.element(element),
+        }
+        Ok(())
+    }
+
+    fn element(&mut self, element: &Element) -> Result<(), RewriteError> {
+        match &element.value {
+            Value::Bytes(bytes) => self.plain(element.tag, element.vr, bytes),
+            Value::Items(items) => {
+                self.head(element.tag, VR::SQ, u32::MAX);
+                for item in items {
+                    self.delimiter(0xE000, u32::MAX);
+                    for element in item.elements().iter().filter(|e| e.tag.1 != 0) {
+                        self.element(element)?;
+                    }
+                    self.delimiter(0xE00D, 0);
+                }
+                self.delimiter(0xE0DD, 0);
+            }
+            Value::Elsewhere { offset, length } => {
+                // A damaged sequence, or fragments: neither can be copied as a value.
+                if matches!(element.vr, VR::SQ) {
+                    return Err(RewriteError::NotWhole);
+                }
+                let padded = length.next_multiple_of(2);
+                self.head(element.tag, element.vr, u32::try_from(padded).map_err(|_| RewriteError::TooLong)?);
+                self.done.push(Piece::Bytes(std::mem::take(&mut self.bytes)));
+                self.done.push(Piece::Stored { offset: *offset, length: *length });
+                self.bytes.extend(std::iter::repeat_n(0, (padded - length) as usize));
+            }
+        }
+        Ok(())
+    }
+
+    fn plain(&mut self, tag: Tag, vr: VR, bytes: &[u8]) {
+        self.head(tag, vr, bytes.len().next_multiple_of(2) as u32);
+        self.bytes.extend_from_slice(bytes);
+        if bytes.len() % 2 == 1 {
+            // PS3.5 6.2
+            self.bytes.push(if matches!(vr, VR::UI | VR::OB | VR::UN) { 0 } else { b' ' });
+        }
+    }
+
+    fn head(&mut self, tag: Tag, vr: VR, length: u32) {
+        let short = u16::try_from(length).ok().filter(|_| !has_long_length(vr));
+        self.bytes.extend_from_slice(&tag.0.to_le_bytes());
+        self.bytes.extend_from_slice(&tag.1.to_le_bytes());
+        match short {
+            Some(length) => {
+                self.bytes.extend_from_slice(&vr.to_bytes());
+                self.bytes.extend_from_slice(&length.to_le_bytes());
+            }
+            None => {
+                // A value too long for its own representation goes as UN (PS3.5 6.2.2).
+                let vr = if has_long_length(vr) { vr } else { VR::UN };
+                self.bytes.extend_from_slice(&vr.to_bytes());
+                self.bytes.extend_from_slice(&[0, 0]);
+                self.bytes.extend_from_slice(&length.to_le_bytes());
+            }
+        }
+    }
+
+    fn delimiter(&mut self, element: u16, length: u32) {
+        self.bytes.extend_from_slice(&0xFFFEu16.to_le_bytes());
+        self.bytes.extend_from_slice(&element.to_le_bytes());
+        self.bytes.extend_from_slice(&length.to_le_bytes());
+    }
+}

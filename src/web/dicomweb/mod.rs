@@ -1,0 +1,127 @@
+//! DICOMweb: search, retrieval, metadata and frames (PS3.18), for machines with tokens and people with sessions.
+//!
+//! Every query carries the caller's site scope; what lies outside is "not found". Stored bytes go out as they came in;
+//! other forms are made on the way and kept nowhere. Opening a study is an event.
+
+mod accept;
+mod multipart;
+mod qido;
+mod transcode;
+mod wado;
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::auth::{Caller, Who};
+use super::routes::{CLINICAL, Route};
+use super::{Answer, App};
+use crate::clock;
+use crate::domain::{Micros, StudyId};
+use crate::index::dicomweb::InstanceFound;
+use crate::index::{Event, EventKind};
+
+pub fn routes() -> Vec<Route> {
+    const STUDY: &str = "/dicomweb/studies/{study}";
+    const SERIES: &str = "/dicomweb/studies/{study}/series/{series}";
+    const INSTANCE: &str = "/dicomweb/studies/{study}/series/{series}/instances/{instance}";
+    vec![
+        Route::get("/dicomweb/studies", CLINICAL, "QIDO-RS: search for studies", qido::studies),
+        Route::get("/dicomweb/series", CLINICAL, "QIDO-RS: search for series", qido::series),
+        Route::get("/dicomweb/instances", CLINICAL, "QIDO-RS: search for instances", qido::instances),
+        Route::get("/dicomweb/studies/{study}/series", CLINICAL, "QIDO-RS: series of a study", qido::series),
+        Route::get("/dicomweb/studies/{study}/instances", CLINICAL, "QIDO-RS: instances of a study", qido::instances),
+        Route::get(
+            "/dicomweb/studies/{study}/series/{series}/instances",
+            CLINICAL,
+            "QIDO-RS: instances of a series",
+            qido::instances,
+        ),
+        Route::get(STUDY, CLINICAL, "WADO-RS: a study's instances", wado::retrieve),
+        Route::get(SERIES, CLINICAL, "WADO-RS: a series' instances", wado::retrieve),
+        Route::get(INSTANCE, CLINICAL, "WADO-RS: an instance", wado::retrieve),
+        Route::get("/dicomweb/studies/{study}/metadata", CLINICAL, "WADO-RS: a study's metadata", wado::metadata),
+        Route::get(
+            "/dicomweb/studies/{study}/series/{series}/metadata",
+            CLINICAL,
+            "WADO-RS: a series' metadata",
+            wado::metadata,
+        ),
+        Route::get(
+            "/dicomweb/studies/{study}/series/{series}/instances/{instance}/metadata",
+            CLINICAL,
+            "WADO-RS: an instance's metadata",
+            wado::metadata,
+        ),
+        Route::get(
+            "/dicomweb/studies/{study}/series/{series}/instances/{instance}/frames/{frames}",
+            CLINICAL,
+            "WADO-RS: single frames",
+            wado::frames,
+        ),
+        Route::get(
+            "/dicomweb/studies/{study}/series/{series}/instances/{instance}/bulkdata/{bulk}",
+            CLINICAL,
+            "WADO-RS: a value too large for the metadata",
+            wado::bulk,
+        ),
+    ]
+}
+
+/// What a path names.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(super) struct Of {
+    study: Option<String>,
+    series: Option<String>,
+    instance: Option<String>,
+}
+
+/// The address of a resource, without the host: it is right behind any proxy.
+fn base_url(study: &str, series: Option<&str>, instance: Option<&str>) -> String {
+    let mut url = format!("/dicomweb/studies/{study}");
+    for (name, uid) in [("series", series), ("instances", instance)] {
+        if let Some(uid) = uid {
+            url.push_str(&format!("/{name}/{uid}"));
+        }
+    }
+    url
+}
+
+/// Repeated requests for one study by one caller are one opening of it.
+const SAME_OPENING: Duration = Duration::from_secs(10 * 60);
+
+/// Who opened what when, lately.
+static OPENINGS: Mutex<BTreeMap<(String, StudyId), Micros>> = Mutex::new(BTreeMap::new());
+/// Openings remembered; when there are more, some will be written twice.
+const MOST_OPENINGS: usize = 10_000;
+
+fn is_new(who: String, study: StudyId, now: Micros) -> bool {
+    let mut openings = OPENINGS.lock().unwrap_or_else(PoisonError::into_inner);
+    if openings.len() >= MOST_OPENINGS {
+        openings.clear();
+    }
+    let before = openings.insert((who, study), now);
+    before.is_none_or(|before| now.since(before) > SAME_OPENING)
+}
+
+/// Writes that the caller opened the study, unless that was written a moment ago.
+async fn audit(app: &App, caller: &Caller, found: &InstanceFound) -> Answer<()> {
+    let who = match &caller.who {
+        Who::Person { account, .. } => serde_json::json!({"by": "dicomweb", "account": account}),
+        Who::Machine(token) => serde_json::json!({"by": "dicomweb", "token": token}),
+    };
+    let now = clock::now();
+    if !is_new(who.to_string(), found.study, now) {
+        return Ok(());
+    }
+    let mut event = Event::new(EventKind::StudyOpened, now).site(found.site).study(found.study).detail(who);
+    if let Who::Person { account, .. } = caller.who {
+        event = event.by(account);
+    }
+    let mut tx = app.db.write().await?;
+    tx.event(&event).await?;
+    tx.commit().await?;
+    Ok(())
+}
