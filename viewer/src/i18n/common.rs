@@ -74,7 +74,8 @@ super::table! {
     P_DRAFT_CONFLICT: "另一处也改过这份报告。请选用哪一份。", "This report was changed elsewhere too. Choose which to keep.";
     P_LEASE_LOST: "这例已不在您手上。文字还在，可以复制。", "This case is no longer yours. Your text is kept; copy it.";
     P_BLANK: "还有空没填。按 Tab 到下一空。", "A blank is still open. Tab goes to it.";
-    P_EMPTY_REPORT: "检查所见和诊断意见都要写。", "Findings and impression must both be written.";
+    P_EMPTY_REPORT: "诊断意见还没写。写好再签。", "The impression is not written yet.";
+    P_BAD_TEXT: "文字里有打不出来的字符。请删去后再试。", "The text holds characters that cannot be printed. Remove them.";
     P_OWN_REPORT: "自己写的报告不能自己审核。", "Nobody reviews their own report.";
     P_SIGNED: "报告已签署，不能再改。", "The report is signed and cannot change.";
     P_NEEDS_REVIEW: "这份报告要两人签署。请用「提交审核」。", "This report needs two signatures. Submit it for review.";
