@@ -4,8 +4,8 @@
 //! browsers without WebGL2, the figures the shader works with). The order is that of PS3.4 N.2: modality transformation,
 //! VOI transformation, presentation (inversion), each exactly as PS3.3 C.11 words it.
 //!
-//! Never guesses what a device did not say: a scale without a source stays in pixels ([`scale`]), an image without a
-//! window gets one that is marked as automatic ([`window`]).
+//! Never guesses what a device did not say: a scale without a source stays in pixels ([`scale`]); an image without a window
+//! gets one by its modality or from its own pixels, never another image's ([`window`]).
 
 pub mod codestream;
 pub mod colour;

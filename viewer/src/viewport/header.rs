@@ -28,7 +28,7 @@ pub fn Header(desk: Desk, pane: Pane) -> impl IntoView {
 }
 
 /// `序列 3 · 肺窗重建`
-fn series_words(desk: Desk, shown: &OnCanvas) -> Option<String> {
+pub fn series_words(desk: Desk, shown: &OnCanvas) -> Option<String> {
     let open = desk.open.get()?;
     let series = open.series(shown.slot);
     let number = format!("{} {}", say("序列", "Series"), series.number);
@@ -37,7 +37,7 @@ fn series_words(desk: Desk, shown: &OnCanvas) -> Option<String> {
 }
 
 /// `层 142 / 312`, `帧 37 / 96`
-fn place_words(desk: Desk, shown: &OnCanvas) -> Option<String> {
+pub fn place_words(desk: Desk, shown: &OnCanvas) -> Option<String> {
     let open = desk.open.get()?;
     let stack = open.stacks.get(shown.at.stack)?;
     let unit = if stack.times.is_some() { say("帧", "Frame") } else { say("层", "Slice") };

@@ -12,6 +12,7 @@ use web_sys::{HtmlCanvasElement, PointerEvent, ResizeObserver, WheelEvent};
 
 use super::desk::{Desk, Pane, Tool};
 use super::geometry::{Affine, Camera, Canvas};
+use super::header::{self, Header, SliceRail};
 use super::measure::Measure;
 use super::overlay::Overlay;
 use super::paint::{self, Painter, extent};
@@ -99,10 +100,15 @@ pub fn PaneView(desk: Desk, index: usize) -> impl IntoView {
         }
     };
     let hidden = move || index >= desk.layout.get();
+    let label = move || {
+        let shown = pane.shown.get()?;
+        let words = [header::series_words(desk, &shown), header::place_words(desk, &shown)];
+        Some(words.into_iter().flatten().collect::<Vec<_>>().join(" "))
+    };
     let focused = move || desk.focus.get() == index && desk.layout.get() > 1;
     view! {
         <section class="vp-pane" class:vp-focused=focused class:vp-prior=move || is_prior(desk) hidden=hidden>
-            <super::header::Header desk pane/>
+            <Header desk pane/>
             <div class="vp-body">
                 <div
                     class="vp-surface"
@@ -116,10 +122,10 @@ pub fn PaneView(desk: Desk, index: usize) -> impl IntoView {
                     on:dblclick=move |_| pane.camera.set(Camera::default())
                     on:contextmenu=|event| event.prevent_default()
                 >
-                    <canvas node_ref=canvas class="vp-canvas" data-pane=index></canvas>
+                    <canvas node_ref=canvas class="vp-canvas" data-pane=index role="img" aria-label=label></canvas>
                     <Overlay desk pane/>
                 </div>
-                <super::header::SliceRail desk pane/>
+                <SliceRail desk pane/>
             </div>
         </section>
     }
