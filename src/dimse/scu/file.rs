@@ -8,6 +8,8 @@ use super::Kind;
 
 /// Preamble, prefix and a file meta group of any sensible length.
 const MAX_META: u64 = 64 * 1024;
+/// Enough for any usual one.
+const FIRST_READ: u64 = 1024;
 
 /// One file to be sent.
 #[derive(Debug, Clone)]
@@ -32,17 +34,20 @@ pub enum FileError {
 pub fn read_meta(path: &Path) -> Result<Outgoing, FileError> {
     let mut file = File::open(path)?;
     let mut bytes = Vec::with_capacity(1024);
-    (&mut file).take(1024).read_to_end(&mut bytes)?;
+    (&mut file).take(FIRST_READ).read_to_end(&mut bytes)?;
     if bytes.get(128..132) != Some(b"DICM") {
         return Err(FileError::NotPart10);
     }
-    if parse(&bytes).is_none() {
+    let whole = (bytes.len() as u64) < FIRST_READ;
+    let mut meta = parse(&bytes, whole);
+    if meta.is_none() && !whole {
         // An unusually long meta group.
         bytes.clear();
         file.seek(SeekFrom::Start(0))?;
         file.take(MAX_META).read_to_end(&mut bytes)?;
+        meta = parse(&bytes, true);
     }
-    let meta = parse(&bytes).ok_or(FileError::Incomplete("its end"))?;
+    let meta = meta.ok_or(FileError::Incomplete("its end"))?;
     Ok(Outgoing {
         path: path.to_owned(),
         kind: Kind {
@@ -62,18 +67,18 @@ struct Meta {
     end: u64,
 }
 
-/// Elements of group 0002 in Explicit VR Little Endian; `None` if `bytes` end before the group does.
-fn parse(bytes: &[u8]) -> Option<Meta> {
+/// Elements of group 0002 in Explicit VR Little Endian; `None` if `bytes`, which may be the `whole` file, end before
+/// the group does.
+fn parse(bytes: &[u8], whole: bool) -> Option<Meta> {
     let mut meta = Meta::default();
     let mut at = 132;
     loop {
-        let Some(head) = bytes.get(at..at + 8) else {
-            // A file may end with its meta group, but nothing else of it is cut.
-            return (at == bytes.len()).then_some(Meta { end: at as u64, ..meta });
-        };
-        if head[..2] != [0x02, 0x00] {
+        // The group ends with the file or with the first element of another.
+        let group = bytes.get(at..at + 2);
+        if (whole && at == bytes.len()) || group.is_some_and(|group| group != [0x02, 0x00]) {
             return Some(Meta { end: at as u64, ..meta });
         }
+        let head = bytes.get(at..at + 8)?;
         let long = matches!(&head[4..6], b"OB" | b"OW" | b"UN" | b"SQ" | b"UT" | b"OF" | b"UC" | b"UR");
         let (value_at, length) = if long {
             let length = bytes.get(at + 8..at + 12)?;

@@ -33,7 +33,7 @@ fn meta(number: u64) -> RecordMeta {
 /// A data set told apart from every other; sometimes larger than a buffer.
 fn dataset(seed: u64) -> Vec<u8> {
     let mut rng = StdRng::seed_from_u64(seed);
-    let length = if seed.is_multiple_of(5) { rng.random_range(16_000..90_000) } else { rng.random_range(0..15_000) };
+    let length = if seed.is_multiple_of(5) { rng.random_range(16_000..90_000) } else { rng.random_range(0..11_000) };
     let mut bytes = vec![0; length];
     rng.fill_bytes(&mut bytes);
     bytes
