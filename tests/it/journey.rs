@@ -125,7 +125,10 @@ fn compare_pixels(page: &mut Page, python: &Path, study: &Path, scratch: &Path) 
     page.wait_for(&format!("{CANVAS}[data-state=ready][data-quality=lossless]"));
     page.click(CANVAS);
     page.press("f");
-    page.wait(&format!("document.querySelector(\"{CANVAS}\").dataset.placement.startsWith('1 0 0 1 ')"));
+    page.wait(&format!(
+        "(([across, , , down]) => across === 1 && down === 1)\
+         ((document.querySelector(\"{CANVAS}\").dataset.placement ?? '').split(' ').map(Number))"
+    ));
     let shown = page.value(&format!(
         "(canvas => {{
             const {{ instance, frame, window, placement }} = canvas.dataset;

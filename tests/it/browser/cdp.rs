@@ -68,6 +68,10 @@ impl Connection {
             }
             Some("Log.entryAdded") if parameters["entry"]["level"] == "error" => {
                 let entry = &parameters["entry"];
+                // How a page learns that nobody is signed in yet.
+                if entry["text"].as_str().is_some_and(|text| text.contains("401")) {
+                    return;
+                }
                 self.complaints.push(format!("log: {} {}", entry["text"], entry["url"]));
             }
             _ => {}
