@@ -70,6 +70,8 @@ pub struct Person {
     pub age: u32,
     /// Month and day.
     pub birthday: (i8, i8),
+    /// Number in the county's register.
+    pub number: usize,
     pub id: String,
 }
 
@@ -129,6 +131,7 @@ pub fn person(index: usize, rng: &mut Rng) -> Person {
         female,
         age,
         birthday,
+        number: 20_900 + index,
         id: format!("SAMPLE-{}", 20_900 + index),
     }
 }

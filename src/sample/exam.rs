@@ -17,10 +17,11 @@ pub struct Exam {
     pub person: Person,
     pub device: Device,
     pub charset: Charset,
-    /// Everything unique about this examination follows from this.
+    /// What is seen follows from this.
     pub seed: u64,
+    /// UIDs follow from this: the same pictures taken at another time are another study.
+    pub identity: u64,
     pub started: DateTime,
-    pub number: usize,
     pub description: &'static str,
     pub body_part: &'static str,
     pub question: &'static str,
@@ -66,23 +67,23 @@ pub fn later(at: DateTime, seconds: f64) -> DateTime {
 
 impl Exam {
     pub fn study_uid(&self) -> String {
-        uid(self.seed, "study")
+        uid(self.identity, "study")
     }
 
     pub fn series_uid(&self, series: &Series) -> String {
-        uid(self.seed, &format!("series/{}", series.number))
+        uid(self.identity, &format!("series/{}", series.number))
     }
 
     pub fn instance_uid(&self, series: &Series, instance: usize) -> String {
-        uid(self.seed, &format!("instance/{}/{instance}", series.number))
+        uid(self.identity, &format!("instance/{}/{instance}", series.number))
     }
 
     pub fn frame_of_reference(&self) -> String {
-        uid(self.seed, "frame of reference")
+        uid(self.identity, "frame of reference")
     }
 
     pub fn accession(&self) -> String {
-        format!("{}{}{:04}", self.device.place.code, self.started.strftime("%y%m%d"), self.number)
+        format!("{}{}{}", self.device.place.code, self.started.strftime("%y%m%d"), self.person.number)
     }
 
     /// SOP Common, Patient, General and Patient Study, General Series and General Equipment modules of one instance.
@@ -120,7 +121,7 @@ impl Exam {
 
     fn study(&self, data: &mut Dataset) {
         data.text(tags::STUDY_INSTANCE_UID, self.study_uid())
-            .text(tags::STUDY_ID, format!("{:06}", self.number))
+            .text(tags::STUDY_ID, format!("{:06}", self.person.number))
             .text(tags::STUDY_DATE, da(self.started))
             .text(tags::STUDY_TIME, tm(self.started))
             .text(tags::ACCESSION_NUMBER, self.accession())

@@ -83,6 +83,23 @@ fn the_same_seed_and_time_make_the_same_bytes() {
 }
 
 #[test]
+fn another_day_shows_the_same_pictures_of_the_same_person_in_another_study() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = |now: Micros| {
+        let plan = Plan { ct: 1, dr: 0, us: 0, slices: 1, seed: 3, compact: false, now };
+        let made = write(&plan, folder.path(), |_| {}).unwrap().remove(0);
+        let object = open_file(&made.files[1]).unwrap();
+        let pixels = object.element(tags::PIXEL_DATA).unwrap().to_bytes().unwrap().into_owned();
+        (made.exam.person.clone(), pixels, made.exam.study_uid(), made.exam.accession())
+    };
+    let (first, second) = (taken(NOW), taken(NOW + std::time::Duration::from_secs(86_400)));
+    assert_eq!(first.0, second.0);
+    assert!(first.1 == second.1);
+    assert_ne!(first.2, second.2);
+    assert_ne!(first.3, second.3);
+}
+
+#[test]
 fn a_ct_series_is_one_volume_in_which_the_nodule_is_where_it_should_be() {
     let folder = tempfile::tempdir().unwrap();
     let exam = exam_of(Kind::Ct, 6);
