@@ -5,7 +5,7 @@ use leptos::task::spawn_local;
 use wire::{DutyLine, Role};
 
 use super::Watch;
-use super::lanes::lane_name;
+use super::lanes::{lane_name, lane_of};
 use crate::api;
 use crate::clock;
 use crate::i18n::{fill, say, t};
@@ -42,7 +42,9 @@ pub fn DutyTable(watch: Watch) -> impl IntoView {
 
 fn doctor(watch: Watch, line: &DutyLine, now: ReadSignal<i64>, may: bool) -> impl IntoView + use<> {
     let doing_now = line.clone();
-    let reads = line.modalities.iter().map(|modality| lane_name(modality)).collect::<Vec<_>>().join(" ");
+    let mut reads: Vec<String> = line.modalities.iter().map(|modality| lane_name(&lane_of(modality))).collect();
+    reads.dedup();
+    let reads = reads.join(" ");
     view! {
         <tr class:off=!line.on_duty data-testid="duty-line">
             <td><b>{line.who.name.clone()}</b><br/><span class="label">{line.who.title.clone()}" "{reads}</span></td>
