@@ -19,6 +19,10 @@ mod routes;
 mod rows;
 mod session;
 mod verify;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
