@@ -3,6 +3,7 @@
 mod center;
 mod check;
 mod community;
+mod explain;
 mod sample;
 mod send;
 mod verify;
@@ -37,6 +38,8 @@ enum Command {
     DecodeWorker,
     /// Synthetic, plausible studies
     Sample(sample::SampleArgs),
+    /// Every routing decision of a case, replayed with its reasons
+    Explain(explain::ExplainArgs),
     /// Sites of the county community
     #[command(subcommand)]
     Site(community::SiteCommand),
@@ -91,6 +94,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Check(args) => block_on(check::run(args)),
         Command::DecodeWorker => crate::pixels::run_worker().map_err(Into::into),
         Command::Sample(args) => sample::run(args).map_err(Into::into),
+        Command::Explain(args) => block_on(explain::run(args)),
         Command::Site(command) => block_on(command.run()),
         Command::Device(command) => block_on(command.run()),
         Command::User(command) => block_on(command.run()),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{AccountId, CaseId, Micros, SiteId, Urgency};
+use crate::domain::{AccountId, CaseId, Micros, SiteId, Urgency, lane};
 
 /// A case in the queue.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,7 +20,7 @@ pub struct Waiting {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reader {
     pub account: AccountId,
-    /// Modalities of their privileges; `*`: all.
+    /// Modalities of their privileges, any code of the kind of work; `*`: all.
     pub modalities: Vec<String>,
     pub on_duty_since: Option<Micros>,
     /// Last sign of life of their page.
@@ -172,7 +172,7 @@ fn obstacle(case: &Waiting, reader: &Reader, now: Micros, policy: &Policy) -> Op
     if reader.on_duty_since.is_none() {
         return Some(Why::OffDuty);
     }
-    if !reader.modalities.iter().any(|m| m == "*" || *m == case.modality) {
+    if !reader.modalities.iter().any(|m| m == "*" || lane(m) == lane(&case.modality)) {
         return Some(Why::NoPrivilege);
     }
     if reader.holding.is_some() {

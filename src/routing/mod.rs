@@ -5,7 +5,5 @@
 
 mod decide;
 pub mod dispatcher;
-mod targets;
 
 pub use decide::{Decision, Outcome, PassedOver, Policy, Reader, Reason, Snapshot, Waiting, Why, decide};
-pub use targets::target;

@@ -12,7 +12,7 @@ use super::routes::{Access, Route};
 use super::rows::{case_row, positions};
 use super::{Answer, App};
 use crate::clock;
-use crate::domain::{CaseState, Role};
+use crate::domain::{CaseState, Role, Targets};
 use crate::index::cases::{self, Figure, Row};
 use crate::index::{Tx, community, duty, events};
 
@@ -104,7 +104,7 @@ fn lanes(signed: &[&Figure]) -> Vec<Turnaround> {
         .into_iter()
         .map(|(modality, mut minutes)| {
             minutes.sort_by(f64::total_cmp);
-            let target_minutes = crate::routing::target(modality, Urgency::Routine).as_secs_f64() / 60.0;
+            let target_minutes = Targets::default().of(modality, Urgency::Routine).as_secs_f64() / 60.0;
             Turnaround { modality: modality.to_owned(), minutes, target_minutes }
         })
         .collect()

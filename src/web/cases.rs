@@ -14,7 +14,7 @@ use super::routes::{Access, CLINICAL, READERS, Route};
 use super::rows::{case_row, positions};
 use super::{Answer, App, Problem};
 use crate::clock;
-use crate::domain::{AccountId, CaseId, CaseState, Micros, ReportState, Role};
+use crate::domain::{AccountId, CaseId, CaseState, Micros, ReportState, Role, Targets};
 use crate::index::cases::{self, Figure, Listing, Tab};
 use crate::index::{Tx, community, duty, events, reports};
 use crate::routing::dispatcher::{LEASE, new_lease};
@@ -162,7 +162,7 @@ async fn change(
     let before = cases::row(&mut tx, CaseId(case), caller.scope).await?;
     let due = change
         .urgency
-        .and_then(|urgency| Some(before.complete_us.map(Micros)? + crate::routing::target(&before.modality, urgency)));
+        .and_then(|urgency| Some(before.complete_us.map(Micros)? + Targets::default().of(&before.modality, urgency)));
     let wanted = cases::Change { version: change.version, urgency: change.urgency, question, due };
     cases::change(&mut tx, CaseId(case), caller.scope, &wanted, by, clock::now()).await?;
     let answer = describe(&app, &mut tx, &caller, CaseId(case)).await?;

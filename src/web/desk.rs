@@ -10,7 +10,7 @@ use super::routes::{READERS, Route};
 use super::rows::{case_row, positions};
 use super::{Answer, App};
 use crate::clock;
-use crate::domain::{CaseState, Role};
+use crate::domain::{CaseState, Role, lane};
 use crate::index::cases::{self, Figure, Row};
 use crate::index::{Scope, Tx, community, duty, events};
 use crate::routing::dispatcher::HEARTBEAT;
@@ -81,7 +81,7 @@ async fn lease(tx: &mut Tx, row: &Row, shown: CaseRow) -> Answer<Lease> {
 async fn next(tx: &mut Tx, order: &[crate::domain::CaseId], modalities: &str) -> Answer<Option<Row>> {
     for case in order.iter().take(20) {
         let row = cases::row(tx, *case, Scope::All).await?;
-        if modalities.split(',').any(|m| m.trim() == "*" || m.trim() == row.modality) {
+        if modalities.split(',').any(|m| m.trim() == "*" || lane(m.trim()) == lane(&row.modality)) {
             return Ok(Some(row));
         }
     }
