@@ -25,7 +25,7 @@
 //! | [`routing`] | `decide` (pure) and the dispatcher that applies it |
 //! | [`reporting`], [`signing`] | templates, the report's states, the PDF; canonical content and seals |
 //! | [`delivery`] | readers of the event log that carry signed reports out: today the PDF |
-| [`web`] | the application, its JSON API, DICOMweb, the live stream |
+//! | [`web`] | the application, its JSON API, DICOMweb, the live stream |
 //! | [`sample`] | synthetic, plausible studies |
 //! | [`center`], [`cli`], [`config`], [`clock`] | starting it all; subcommands; settings; the one clock |
 //!

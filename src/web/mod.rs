@@ -18,11 +18,11 @@ mod reports;
 mod routes;
 mod rows;
 mod session;
-mod verify;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -130,7 +130,7 @@ async fn no_route_shows_or_changes_another_sites_rows() {
             let account = seed_account(&db, role.word(), role, Some(foreign)).await;
             let secret = token(&db, role, Some(foreign)).await;
             let session = session(&db, account).await;
-            for route in routes().into_iter().filter(|route| names_a_row(route)) {
+            for route in routes().into_iter().filter(names_a_row) {
                 let path = path_of(&route, &seeded);
                 let headers = [("cookie", &*cookie(&session)), ("x-yunying-csrf", &*session.csrf)];
                 let by_person = call(&app, &route, &path, &headers).await;
