@@ -102,3 +102,65 @@ impl Printer {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::TryStreamExt;
+
+    use super::*;
+    use crate::archive::testing::local;
+    use crate::archive::{Location, ObjectKey};
+    use crate::index::Scope;
+    use crate::index::events::chain_batch;
+    use crate::index::reports::tests::signed;
+    use crate::index::testing::on_both_engines;
+
+    fn printer(db: &Db, archive: &Archive) -> Printer {
+        let place = Place { zone: jiff::tz::TimeZone::UTC, base: "https://imaging.example.cn".into() };
+        Printer { db: db.clone(), archive: archive.clone(), place }
+    }
+
+    #[tokio::test]
+    async fn two_nodes_at_once_publish_one_pdf() {
+        on_both_engines(async |db| {
+            let (archive, _directory) = local();
+            let report = signed(&db).await;
+            let printer = printer(&db, &archive);
+            let (one, other) = tokio::join!(printer.print(report), printer.print(report));
+            one.unwrap();
+            other.unwrap();
+            let objects: Vec<_> = archive.list(Kind::Document).try_collect().await.unwrap();
+            let row = reports::printed(&mut db.read().await.unwrap(), report, Scope::All).await.unwrap();
+            assert_eq!(objects.iter().map(|object| object.key.as_str()).collect::<Vec<_>>(), [row.pdf_key.unwrap()]);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_signature_wakes_the_printer() {
+        on_both_engines(async |db| {
+            let (archive, _directory) = local();
+            let stop = CancellationToken::new();
+            let running = tokio::spawn(printer(&db, &archive).run(stop.clone()));
+            let report = signed(&db).await;
+            chain_batch(&db).await.unwrap();
+            let mut log = db.watch();
+            let row = loop {
+                let row = reports::printed(&mut db.read().await.unwrap(), report, Scope::All).await.unwrap();
+                if row.pdf_key.is_some() {
+                    break row;
+                }
+                chain_batch(&db).await.unwrap();
+                drop(tokio::time::timeout(Duration::from_millis(50), log.changed()).await);
+            };
+            stop.cancel();
+            running.await.unwrap();
+            let key = ObjectKey::from_row(row.pdf_key.unwrap()).unwrap();
+            let length = archive.length(&key).await.unwrap();
+            let bytes = archive.read_bytes(&Location { key, offset: 0, length }, 0..length).await.unwrap();
+            assert!(bytes.starts_with(b"%PDF-1.7"));
+            assert!(reports::without_pdf(&mut db.read().await.unwrap(), 1).await.unwrap().is_empty());
+        })
+        .await;
+    }
+}

@@ -209,3 +209,6 @@ fn refused(error: index::Error) -> Problem {
         other => other.into(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ mod change;
 mod signed;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use change::{Rule, Save, Signatory, Signing, save_draft, send_back, sign, submit};
 pub use signed::{Printed, Sealed, attach_pdf, by_number, by_pdf, printed, sealed, seals, without_pdf};

@@ -1,0 +1,159 @@
+//! A report from its first letter to the verification page, through the routes.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode, header};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use crate::clock;
+use crate::config::Config;
+use crate::delivery::pdf::Printer;
+use crate::domain::{AccountId, ReportId};
+use crate::index::reports::tests::{LEASE, desk};
+use crate::index::testing::on_both_engines;
+use crate::index::{Db, on, reports, sessions};
+use crate::ingest::Ingest;
+use crate::reporting::printout::Place;
+use crate::web::{App, auth, passwords, service};
+
+const PASSWORD: &str = "山高水长";
+
+struct Page<'a> {
+    app: &'a App,
+    cookie: String,
+    csrf: String,
+}
+
+impl Page<'_> {
+    async fn call(&self, method: Method, path: &str, body: Value) -> (StatusCode, Vec<u8>) {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::COOKIE, &self.cookie)
+            .header(auth::CSRF_HEADER, &self.csrf)
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Body::from(body.to_string()))
+            .unwrap();
+        answer(self.app, request).await
+    }
+
+    async fn code(&self, method: Method, path: &str, body: Value) -> (u16, String) {
+        let (status, bytes) = self.call(method, path, body).await;
+        let problem: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        (status.as_u16(), problem["code"].as_str().unwrap_or_default().to_owned())
+    }
+}
+
+async fn answer(app: &App, request: Request<Body>) -> (StatusCode, Vec<u8>) {
+    let response = service(app.clone()).oneshot(request).await.unwrap();
+    let status = response.status();
+    (status, axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap().to_vec())
+}
+
+async fn anybody(app: &App, path: &str) -> String {
+    let (status, bytes) = answer(app, Request::builder().uri(path).body(Body::empty()).unwrap()).await;
+    assert_eq!(status, StatusCode::OK, "{path}");
+    String::from_utf8(bytes).unwrap()
+}
+
+async fn page(app: &App, account: i64) -> Page<'_> {
+    let (secret, csrf) = (auth::new_secret(), auth::new_secret());
+    let mut tx = app.db.write().await.unwrap();
+    sessions::open(&mut tx, &auth::hash(&secret), AccountId(account), &csrf, clock::now()).await.unwrap();
+    tx.commit().await.unwrap();
+    Page { app, cookie: format!("{}={secret}", auth::COOKIE), csrf }
+}
+
+/// Account 1 is the specialist, 3 an operator of the exam's site, 4 one of another site.
+async fn center(db: &Db) -> (App, Printer, tempfile::TempDir) {
+    desk(db, 1).await;
+    let hash = passwords::hash(PASSWORD).unwrap();
+    let mut tx = db.write().await.unwrap();
+    on!(&mut tx, c => sqlx::query("UPDATE account SET password_hash = $1").bind(&hash).execute(c).await.map(drop))
+        .unwrap();
+    for sql in [
+        "INSERT INTO site (code, name, kind, created_us) VALUES ('other', '别处', 'township', 1)",
+        "INSERT INTO account (login, name, title, role, site_id, modalities, password_hash, created_us)
+         VALUES ('op1', '甲', '', 'operator', 1, '', '', 1)",
+        "INSERT INTO account (login, name, title, role, site_id, modalities, password_hash, created_us)
+         VALUES ('op2', '乙', '', 'operator', 2, '', '', 1)",
+    ] {
+        on!(&mut tx, c => sqlx::query(sql).execute(c).await.map(drop)).unwrap();
+    }
+    tx.commit().await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let config = Config { data: directory.path().to_owned(), ..Config::default() };
+    let viewing = Ingest::open(&config, db).await.unwrap().viewing.clone();
+    let zone = config.zone().unwrap();
+    let place = Place { zone: zone.clone(), base: "https://imaging.example.cn".into() };
+    let printer = Printer { db: db.clone(), archive: viewing.archive.clone(), place };
+    let app = App { db: db.clone(), zone, viewing, config: Arc::new(config), stop: Default::default() };
+    (app, printer, directory)
+}
+
+fn draft(rev: i64, impression: &str) -> Value {
+    json!({ "lease": LEASE, "rev": rev, "template": "", "findings": "双肺清晰。", "impression": impression })
+}
+
+fn signature(rev: i64, password: &str) -> Value {
+    json!({ "lease": LEASE, "rev": rev, "password": password })
+}
+
+#[tokio::test]
+async fn a_report_is_written_signed_opened_and_verified() {
+    on_both_engines(async |db| {
+        let (app, printer, _directory) = center(&db).await;
+        let specialist = page(&app, 1).await;
+        let (own_site, other_site) = (page(&app, 3).await, page(&app, 4).await);
+        let (draft_path, sign_path) = ("/api/v1/cases/1/draft", "/api/v1/cases/1/sign");
+
+        let (status, _) = specialist.call(Method::PUT, draft_path, draft(0, "‹填写›")).await;
+        assert_eq!(status, StatusCode::OK);
+        let detail = own_site.call(Method::GET, "/api/v1/cases/1", json!(null)).await.1;
+        assert_eq!(serde_json::from_slice::<Value>(&detail).unwrap()["report"], Value::Null);
+        let refused = async |body| specialist.code(Method::POST, sign_path, body).await;
+        assert_eq!(refused(signature(1, PASSWORD)).await, (409, "blank_slots".into()));
+        specialist.call(Method::PUT, draft_path, draft(1, "未见异常。")).await;
+        assert_eq!(refused(signature(2, "山高水短")).await, (403, "wrong_password".into()));
+        assert_eq!(refused(signature(1, PASSWORD)).await, (409, "stale_rev".into()));
+        assert_eq!(refused(json!({ "rev": 2, "password": PASSWORD })).await, (409, "lease_lost".into()));
+        assert_eq!(specialist.code(Method::POST, sign_path, signature(2, PASSWORD)).await.0, 204);
+        assert_eq!(refused(signature(2, PASSWORD)).await, (409, "report_signed".into()));
+
+        printer.print(ReportId(1)).await.unwrap();
+        let (status, pdf) = own_site.call(Method::GET, "/api/v1/reports/1/pdf", json!(null)).await;
+        assert_eq!(status, StatusCode::OK);
+        assert!(pdf.starts_with(b"%PDF-1.7"));
+        assert_eq!(other_site.call(Method::GET, "/api/v1/reports/1/pdf", json!(null)).await.0, StatusCode::NOT_FOUND);
+        let detail = own_site.call(Method::GET, "/api/v1/cases/1", json!(null)).await.1;
+        let detail: Value = serde_json::from_slice(&detail).unwrap();
+        assert_eq!(detail["report"]["impression"], "未见异常。");
+
+        let number = detail["report"]["number"].as_str().unwrap();
+        let sealed = reports::by_number(&mut db.read().await.unwrap(), number).await.unwrap().unwrap();
+        let genuine = anybody(&app, &format!("/verify?n={number}&c={}", sealed.verify_code)).await;
+        assert!(genuine.contains("真实有效") && genuine.contains("王**") && !genuine.contains("喆"));
+        let wrong_code = anybody(&app, &format!("/verify?n={number}&c=22222222")).await;
+        let no_such = anybody(&app, "/verify?n=YY20200101-000009&c=22222222").await;
+        assert!(wrong_code.contains("未找到") && !wrong_code.contains("周示例"));
+        assert_eq!(wrong_code.replace(number, "N"), no_such.replace("YY20200101-000009", "N"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn passwords_cannot_be_guessed_by_signing() {
+    on_both_engines(async |db| {
+        let (app, _printer, _directory) = center(&db).await;
+        let specialist = page(&app, 1).await;
+        let mut answers = Vec::new();
+        for _ in 0..12 {
+            answers.push(specialist.code(Method::POST, "/api/v1/cases/1/sign", signature(0, "x")).await);
+        }
+        assert_eq!(answers[0], (403, "wrong_password".into()));
+        assert_eq!(answers[11], (429, "too_many_attempts".into()));
+    })
+    .await;
+}
