@@ -4,6 +4,7 @@ mod center;
 mod check;
 mod community;
 mod explain;
+mod rebuild;
 mod sample;
 mod send;
 mod verify;
@@ -36,6 +37,8 @@ enum Command {
     /// Decodes frames for a parent process
     #[command(hide = true)]
     DecodeWorker,
+    /// The index anew from packs and spool, into an empty database
+    Rebuild(rebuild::RebuildArgs),
     /// Synthetic, plausible studies
     Sample(sample::SampleArgs),
     /// Every routing decision of a case, replayed with its reasons
@@ -93,6 +96,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Send(args) => block_on(async { Ok(send::run(args).await?) }),
         Command::Check(args) => block_on(check::run(args)),
         Command::DecodeWorker => crate::pixels::run_worker().map_err(Into::into),
+        Command::Rebuild(args) => block_on(rebuild::run(args)),
         Command::Sample(args) => sample::run(args).map_err(Into::into),
         Command::Explain(args) => block_on(explain::run(args)),
         Command::Site(command) => block_on(command.run()),

@@ -136,10 +136,11 @@ pub async fn known_positions(tx: &mut Tx, node: &str, segment: i64) -> Result<Ha
     Ok(positions.into_iter().collect())
 }
 
-/// The site of a device, also of one that was removed since it sent.
-pub async fn site_of_device(tx: &mut Tx, device: DeviceId) -> Result<Option<SiteId>> {
-    Ok(on!(tx, c => sqlx::query_scalar::<_, SiteId>("SELECT site_id FROM device WHERE id = $1")
-        .bind(device).fetch_optional(c).await)?)
+/// The site of a device, also of one that was removed since it sent. The title must still be its own: a spool can be
+/// older than the index that numbers devices.
+pub async fn site_of_device(tx: &mut Tx, device: DeviceId, calling_ae: &str) -> Result<Option<SiteId>> {
+    Ok(on!(tx, c => sqlx::query_scalar::<_, SiteId>("SELECT site_id FROM device WHERE id = $1 AND ae_title = $2")
+        .bind(device).bind(calling_ae).fetch_optional(c).await)?)
 }
 
 /// Finds or makes the place of a sender nobody registered: a device of that AE title, at the site of all such.

@@ -25,6 +25,7 @@ pub mod duty;
 pub mod events;
 pub mod intake;
 pub mod quarantine;
+pub mod rebuild;
 pub mod reports;
 pub mod sessions;
 #[cfg(test)]

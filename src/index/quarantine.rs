@@ -1,5 +1,7 @@
 //! What could not become an instance: kept whole, counted, shown with its reason.
 
+use std::borrow::Cow;
+
 use super::intake::SpoolPlace;
 use super::{Result, Scope, Tx, on};
 use crate::domain::{DeviceId, Micros, QuarantineId, SiteId, StudyId};
@@ -8,7 +10,7 @@ use crate::domain::{DeviceId, Micros, QuarantineId, SiteId, StudyId};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
     /// A stable word.
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// For people; holds no name of a patient.
     pub detail: String,
 }
@@ -30,7 +32,7 @@ pub async fn insert(
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
          ON CONFLICT (node, segment, position) DO NOTHING RETURNING id")
         .bind(place.received).bind(device).bind(site).bind(study).bind(&place.calling_ae).bind(sop_uid)
-        .bind(&place.sop_class).bind(&place.transfer_syntax).bind(reason.code).bind(&reason.detail).bind(&place.node)
+        .bind(&place.sop_class).bind(&place.transfer_syntax).bind(&*reason.code).bind(&reason.detail).bind(&place.node)
         .bind(place.segment).bind(place.position).bind(place.offset).bind(place.bytes).bind(&place.sha256[..])
         .bind(place.crc32).bind(place.dataset_offset)
         .fetch_optional(c).await)?)

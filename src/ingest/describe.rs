@@ -99,7 +99,7 @@ impl Uids {
         match uids.fault(record) {
             None => Ok(uids),
             Some((code, detail)) => Err(Refused {
-                reason: Reason { code, detail },
+                reason: Reason { code: code.into(), detail },
                 study_uid: uid::is_valid(&uids.study).then_some(uids.study),
                 sop_uid: clean(if uids.sop.is_empty() { &record.meta.sop_instance } else { &uids.sop }, 64),
             }),

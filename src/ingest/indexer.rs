@@ -198,5 +198,5 @@ fn walk_one(spool: &Spool, record: Arc<Record>, zone: i32) -> Item {
 
 fn refused(record: Arc<Record>, code: &'static str, detail: String) -> Item {
     let sop_uid = clean(&record.meta.sop_instance, 64);
-    Item { record, outcome: Err(Refused { reason: Reason { code, detail }, sop_uid, study_uid: None }) }
+    Item { record, outcome: Err(Refused { reason: Reason { code: code.into(), detail }, sop_uid, study_uid: None }) }
 }

@@ -13,6 +13,7 @@ pub mod derived;
 mod describe;
 pub mod indexer;
 mod reader;
+pub mod rebuild;
 mod rooms;
 pub mod sealer;
 pub mod spool;

@@ -174,3 +174,60 @@ fn normal(orientation: &[f64; 6]) -> [f64; 3] {
     let [a, b, c, d, e, f] = *orientation;
     [b * f - c * e, c * d - a * f, a * e - b * d]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AXIAL: [f64; 6] = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0];
+
+    fn row(number: i64, position: Option<(f64, [f64; 6])>) -> ImageRow {
+        let attrs = position.map(|(z, orientation)| {
+            let attrs = serde_json::json!({
+                "rows": 2, "columns": 2, "frames": 1, "samples_per_pixel": 1, "photometric": "MONOCHROME2",
+                "bits_allocated": 16, "bits_stored": 12, "high_bit": 11, "signed": false, "rescale_slope": 1.0,
+                "rescale_intercept": 0.0, "rescale_type": "HU", "modality_lut": null, "windows": [],
+                "voi_function": "LINEAR", "voi_luts": [], "palette": null, "padding": null, "inverse": false,
+                "pixel_spacing": null, "imager_spacing": null, "aspect": null, "position": [5.0, 6.0, z],
+                "orientation": orientation, "slice_thickness": null, "slice_location": null, "kvp": null, "mas": null,
+                "patient_orientation": "", "laterality": "", "view": "", "frame_times_ms": [], "regions": [],
+                "lossy_at_source": false, "lossy_ratio": null, "burned_in": null
+            });
+            attrs.to_string()
+        });
+        ImageRow {
+            id: InstanceId(number),
+            sop_uid: format!("1.2.{number}"),
+            number,
+            delivery: "pending".into(),
+            delivery_reason: String::new(),
+            attrs,
+            series_id: crate::domain::SeriesId(1),
+            series_uid: "1.2".into(),
+            series_number: 1,
+            modality: "CT".into(),
+            description: String::new(),
+            body_part: String::new(),
+        }
+    }
+
+    fn order(rows: Vec<ImageRow>) -> Vec<i32> {
+        let images = study_images(StudyId(1), "1".into(), rows).unwrap();
+        images.series[0].instances.iter().map(|image| image.number).collect()
+    }
+
+    #[test]
+    fn a_stack_is_paged_from_head_to_feet_whatever_its_numbers_say() {
+        let rows = [(1, -30.0), (2, 10.0), (3, -10.0)];
+        assert_eq!(order(rows.map(|(n, z)| row(n, Some((z, AXIAL)))).into()), [2, 3, 1]);
+    }
+
+    #[test]
+    fn images_that_are_no_stack_come_by_number() {
+        let tilted = [1.0, 0.0, 0.0, 0.0, 0.0, -1.0];
+        let rows = vec![row(3, Some((1.0, AXIAL))), row(1, Some((9.0, AXIAL))), row(2, Some((5.0, tilted)))];
+        assert_eq!(order(rows), [1, 2, 3]);
+        assert_eq!(order(vec![row(2, Some((4.0, AXIAL))), row(1, Some((4.0, AXIAL)))]), [1, 2], "one place, two times");
+        assert_eq!(order(vec![row(2, None), row(1, None)]), [1, 2]);
+    }
+}

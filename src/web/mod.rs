@@ -37,6 +37,7 @@ use axum::routing::get;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
 
 pub use problem::{Answer, Problem};
 pub use routes::{Access, Route};
@@ -97,9 +98,17 @@ pub fn service(app: App) -> Router {
         .fallback(page)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn(security_headers))
-        .layer(CompressionLayer::new())
+        .layer(CompressionLayer::new().compress_when(worth_compressing()))
         .layer(CatchPanicLayer::new())
         .with_state(app)
+}
+
+/// Pixels and files come compressed already, or at a size where compressing costs more than it saves.
+fn worth_compressing() -> impl Predicate {
+    DefaultPredicate::new()
+        .and(NotForContentType::const_new("application/vnd.yunying.samples"))
+        .and(NotForContentType::const_new("application/dicom"))
+        .and(NotForContentType::const_new("multipart/related"))
 }
 
 /// Serves until told to stop, then lets running requests finish.

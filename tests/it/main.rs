@@ -8,6 +8,7 @@ mod center;
 #[path = "../../xtask/src/http.rs"]
 #[allow(dead_code, reason = "shared with xtask, which uses all of it")]
 mod http;
+mod intake;
 mod journey;
 mod measure;
 mod need;

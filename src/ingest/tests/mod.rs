@@ -1,24 +1,29 @@
 //! What was received becomes rows and packs, on both engines, also when killed in between.
 
+mod check;
+mod delivery;
+mod rebuild;
+
 use futures_util::TryStreamExt;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
-use super::activity::{Activity, Sender};
-use super::batch::Tally;
-use super::bytes::InstanceBytes;
-use super::completeness::{Completeness, QuietTimes};
-use super::indexer::{Indexer, IndexerOptions};
-use super::sealer::{Sealer, SealerOptions};
-use super::spool::{Position, RecordMeta, Spool, SpoolOptions};
 use crate::archive::{Archive, testing};
 use crate::clock;
 use crate::domain::{DeviceId, InstanceId, Micros, SiteId, Targets};
 use crate::index::archive::Place;
 use crate::index::testing::on_both_engines;
 use crate::index::{Db, Scope, community, on, quarantine};
+use crate::ingest::activity::{Activity, Sender};
+use crate::ingest::batch::Tally;
+use crate::ingest::bytes::InstanceBytes;
+use crate::ingest::completeness::{Completeness, QuietTimes};
+use crate::ingest::indexer::{Indexer, IndexerOptions};
+use crate::ingest::sealer::{Sealer, SealerOptions};
+use crate::ingest::spool::{Position, RecordMeta, Spool, SpoolOptions};
 
 const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
+const EXPLICIT: &str = "1.2.840.10008.1.2.1";
 const NODE: &str = "node-1";
 
 /// One center's intake without its listener.
@@ -54,20 +59,20 @@ impl Intake {
     }
 
     async fn receive(&self, object: &Object) -> Vec<u8> {
-        self.receive_from(self.device, object).await
+        self.receive_from(self.device, "CT1", object).await
     }
 
     /// Puts an object into the spool as the listener does; returns its Part-10 file.
-    async fn receive_from(&self, device: DeviceId, object: &Object) -> Vec<u8> {
+    async fn receive_from(&self, device: DeviceId, calling_ae: &str, object: &Object) -> Vec<u8> {
         let mut writer = self.spool.begin(RecordMeta {
             received: clock::now(),
-            calling_ae: "CT1".into(),
+            calling_ae: calling_ae.into(),
             called_ae: "YUNYING".into(),
             peer: "127.0.0.1".into(),
             device: Some(device),
             sop_class: CT.into(),
             sop_instance: object.sent_as.clone(),
-            transfer_syntax: "1.2.840.10008.1.2.1".into(),
+            transfer_syntax: object.syntax.into(),
         });
         writer.append(&object.dataset).await;
         let receipt = writer.finish().await.unwrap();
@@ -138,6 +143,7 @@ impl Intake {
 #[derive(Clone)]
 struct Object {
     sent_as: String,
+    syntax: &'static str,
     dataset: Vec<u8>,
 }
 
@@ -188,7 +194,7 @@ impl Slice<'_> {
         element(&mut out, 0x0028, 0x0103, b"US", &[0, 0]);
         out.extend_from_slice(&[0xe0, 0x7f, 0x10, 0x00, b'O', b'W', 0, 0, 8, 0, 0, 0]);
         out.extend_from_slice(&self.pixels);
-        Object { sent_as: self.uid(), dataset: out }
+        Object { sent_as: self.uid(), syntax: EXPLICIT, dataset: out }
     }
 }
 
@@ -246,7 +252,9 @@ async fn the_same_spool_read_again_after_a_kill_changes_nothing() {
         let intake = Intake::new(db).await;
         intake.receive(&slice(1)).await;
         intake.receive(&slice(2)).await;
-        intake.receive(&Object { sent_as: "9.9".into(), dataset: b"not a data set at all".to_vec() }).await;
+        intake
+            .receive(&Object { sent_as: "9.9".into(), syntax: EXPLICIT, dataset: b"not a data set at all".to_vec() })
+            .await;
         assert_eq!(intake.indexer().step().await.unwrap(), Some(tally(2, 0, 1)));
         let before = (intake.events().await, intake.count("SELECT COUNT(*) FROM instance").await);
         // Killed here: a new reader begins at the spool's start, where more has come meanwhile.
@@ -267,16 +275,16 @@ async fn a_batch_whose_transaction_dies_is_indexed_whole_the_next_time() {
         intake.receive(&slice(1)).await;
         let mut tx = intake.db.write().await.unwrap();
         let records = intake.spool.read_from(Position::START, 10);
-        let items = [super::batch::Item {
+        let items = [crate::ingest::batch::Item {
             record: records[0].clone(),
-            outcome: Err(super::describe::Refused {
-                reason: quarantine::Reason { code: "parser_failed", detail: String::new() },
+            outcome: Err(crate::ingest::describe::Refused {
+                reason: quarantine::Reason { code: "parser_failed".into(), detail: String::new() },
                 sop_uid: String::new(),
                 study_uid: None,
             }),
         }];
-        let mut pace = super::batch::ProgressPace::default();
-        let applied = super::batch::apply(&mut tx, NODE, &items, &mut pace, clock::now()).await.unwrap();
+        let mut pace = crate::ingest::batch::ProgressPace::default();
+        let applied = crate::ingest::batch::apply(&mut tx, NODE, &items, &mut pace, clock::now()).await.unwrap();
         assert_eq!(applied, tally(0, 0, 1));
         drop(tx);
         assert_eq!(intake.count("SELECT COUNT(*) FROM quarantine").await, 0);
@@ -317,9 +325,9 @@ async fn what_contradicts_itself_is_put_aside_with_its_reason_and_stops_nobody()
         let (_, other_device) = intake.other_site().await;
         intake.receive(&slice(1)).await;
         intake.receive(&Object { sent_as: "1.2.3.4.99".into(), ..slice(2) }).await;
-        intake.receive(&Object { sent_as: "1.2.3.4.3".into(), dataset: vec![0xff; 5_000] }).await;
+        intake.receive(&Object { sent_as: "1.2.3.4.3".into(), syntax: EXPLICIT, dataset: vec![0xff; 5_000] }).await;
         intake.receive(&Slice { number: 4, pid: "P-8", ..Slice::default() }.object()).await;
-        intake.receive_from(other_device, &slice(5)).await;
+        intake.receive_from(other_device, "CT2", &slice(5)).await;
         intake.receive(&Slice { study: "1.2/../3", number: 6, ..Slice::default() }.object()).await;
         intake.receive(&slice(7)).await;
         assert_eq!(intake.index().await.0, tally(2, 0, 5));
