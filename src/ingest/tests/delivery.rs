@@ -24,7 +24,8 @@ impl Delivering {
         let decoder = Decoder::new(PathBuf::from("/nowhere/yunying"), 1);
         let (db, archive, bytes) = (intake.db.clone(), intake.archive.clone(), intake.bytes());
         let transcoder = Transcoder::new(db.clone(), bytes.clone(), archive.clone(), decoder, Activity::default());
-        let viewing = Viewing { db, archive, bytes, requests: transcoder.requests() };
+        let waiting = Decoder::new(PathBuf::from("/nowhere/yunying"), 1);
+        let viewing = Viewing { db, archive, bytes, requests: transcoder.requests(), decoder: waiting };
         let stop = CancellationToken::new();
         let worker = tokio::spawn(transcoder.run(stop.clone()));
         Self { viewing, stop, worker }

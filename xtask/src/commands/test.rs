@@ -34,8 +34,10 @@ pub fn run() -> Result<()> {
     if !failed.is_empty() {
         eprintln!("\nxtask: failed so far:\n  {}\n", failed.join("\n  "));
     }
-    let whole =
-        run::last_step("whole-system and browser tests", cargo(&tools).args(["test", "--locked", "--test", "it"]));
+    let whole = run::last_step(
+        "whole-system and browser tests",
+        cargo(&tools).args(["test", "--workspace", "--locked", "--test", "it"]),
+    );
     match (whole, failed.is_empty()) {
         (Err(failure), _) => Err(failure),
         (Ok(()), false) => Err(Failure::new(failed.join("; "))),
