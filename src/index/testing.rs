@@ -173,8 +173,9 @@ pub async fn seed_case(db: &Db, code: &str, state: CaseState, urgency: Urgency, 
     let instance = id(
         &mut tx,
         "INSERT INTO instance (series_id, sop_uid, sop_hash, sop_class, transfer_syntax, number, frames, device_id,
-            received_us, bytes, sha256, dataset_offset, node, segment, file_offset, delivery, delivery_reason)
-         VALUES ($2, $1, 1, '1.2', '1.2.840.10008.1.2.1', 1, 0, $4, $5, 10, '', 0, 'a', 1, 0, 'none', '')
+            calling_ae, received_us, bytes, sha256, crc32, dataset_offset, node, segment, position, file_offset,
+            delivery, delivery_reason)
+         VALUES ($2, $1, 1, '1.2', '1.2.840.10008.1.2.1', 1, 0, $4, 'A', $5, 10, '', 0, 0, 'a', 1, 1, 0, 'none', '')
          RETURNING id + 0 * CAST($3 AS BIGINT)",
         series,
     )

@@ -172,6 +172,8 @@ fn write_report(page: &mut Page) {
     page.reload();
     page.wait_for_text("#findings", FINDINGS);
     page.wait_for_text("#impression", IMPRESSION);
+    // Nobody signs on a preview: F10 waits for the image as the specialist would.
+    page.wait_for(&format!("{CANVAS}[data-state=ready][data-quality=lossless]"));
 }
 
 /// The operator's PDF says who, what and by whom, in text that can be searched.
