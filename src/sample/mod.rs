@@ -121,7 +121,7 @@ fn exam(plan: &Plan, kind: Kind, index: usize, of: usize) -> Exam {
     let block = plan.seed as usize % PATIENT_BLOCKS;
     let mut people = Rng::new((PATIENT_BLOCKS + block) as u64).fork(&format!("exam {index}"));
     let person = county::person(index + block * 24, &mut people);
-    let minutes = 4 * (of - index) as u64 + rng.below(3) as u64;
+    let minutes = 4 * of.saturating_sub(index) as u64 + rng.below(3) as u64;
     let started = exam::local_time(plan.now - Duration::from_secs(minutes * 60));
     let (modality, description, body_part, question) = match kind {
         Kind::Ct => ("CT", "胸部CT平扫", "CHEST", *rng.pick(&QUESTIONS_CT)),
