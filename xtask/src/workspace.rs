@@ -13,9 +13,18 @@ pub fn target() -> PathBuf {
 }
 
 /// The cargo that runs this, in the workspace's root.
+///
+/// What `cargo run` says about this package is not passed on: build scripts that look at it would run again in every `cargo`
+/// that a person starts.
 pub fn cargo() -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(root());
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| name.starts_with(prefix)) {
+            cargo.env_remove(&*name);
+        }
+    }
     cargo
 }
 
