@@ -17,6 +17,9 @@ enum Sign {
     Versioned(&'static str, &'static str),
 }
 
+/// What building the server needs besides Rust and a C compiler: one codec is C++, configured by cmake.
+const TO_BUILD: &[(&str, Sign)] = &[("cmake", Sign::Program("cmake")), ("g++", Sign::Program("c++"))];
+
 /// Package, and what shows that it is installed.
 const PACKAGES: &[(&str, Sign)] = &[
     ("dcmtk", Sign::Program("storescu")),
@@ -46,12 +49,13 @@ pub struct Tools {
 impl Tools {
     /// Installs what is missing, or says exactly what it is.
     pub fn prepare() -> Result<Self> {
-        let missing = missing_packages();
-        if !missing.is_empty() && may_install() {
-            install(&missing)?;
+        to_build()?;
+        let wanted = missing(PACKAGES);
+        if !wanted.is_empty() && may_install() {
+            install(&wanted)?;
         }
         let mut lacking: Vec<String> = Vec::new();
-        let still = missing_packages();
+        let still = missing(PACKAGES);
         if !still.is_empty() {
             lacking.push(format!("Debian packages; as root: apt-get install -y {}", still.join(" ")));
         }
@@ -75,6 +79,18 @@ impl Tools {
             command.env("YUNYING_PYTHON", python);
         }
     }
+}
+
+/// Sees to it that the server can be built.
+pub fn to_build() -> Result<()> {
+    let lacking = missing(TO_BUILD);
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    if may_install() {
+        return install(&lacking);
+    }
+    Err(Failure::new(format!("building needs {}; on Debian, as root: apt-get install -y {0}", lacking.join(" "))))
 }
 
 /// Installs Debian packages; services they bring are not started.
@@ -103,8 +119,8 @@ fn apt() -> Command {
     apt
 }
 
-fn missing_packages() -> Vec<&'static str> {
-    PACKAGES.iter().filter(|(_, sign)| !is_there(sign)).map(|(package, _)| *package).collect()
+fn missing(packages: &[(&'static str, Sign)]) -> Vec<&'static str> {
+    packages.iter().filter(|(_, sign)| !is_there(sign)).map(|(package, _)| *package).collect()
 }
 
 fn is_there(sign: &Sign) -> bool {

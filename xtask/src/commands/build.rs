@@ -1,8 +1,9 @@
 //! `cargo xtask build`: the release binary with the viewer inside.
 
-use crate::{Result, run, viewer, workspace};
+use crate::{Result, debian, run, viewer, workspace};
 
 pub fn run() -> Result<()> {
+    debian::to_build()?;
     viewer::build()?;
     let mut cargo = workspace::cargo();
     cargo.args(["build", "--release", "--locked", "--package", "yunying"]);

@@ -15,7 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::center::Center;
-use crate::{Doing, Result, run, viewer, workspace};
+use crate::{Doing, Result, debian, run, viewer, workspace};
 use client::Client;
 use county::County;
 
@@ -23,6 +23,7 @@ use county::County;
 const PORTS: (u16, u16) = (8080, 11112);
 
 pub fn run(once: bool) -> Result<()> {
+    debian::to_build()?;
     viewer::build()?;
     let mut cargo = workspace::cargo();
     run::step("server", cargo.args(["build", "--locked", "--package", "yunying"]))?;
