@@ -11,18 +11,17 @@ use crate::domain::Micros;
 macro_rules! on_both_stores {
     ($($name:ident)+) => {
         mod local {
+            use crate::archive::testing::Store;
             $(#[tokio::test]
             async fn $name() {
-                let (archive, _directory) = super::super::testing::local();
-                super::$name(archive).await;
+                super::$name(&Store::local().archive).await;
             })+
         }
         mod s3 {
+            use crate::archive::testing::Store;
             $(#[tokio::test]
             async fn $name() {
-                if let Some(archive) = super::super::testing::s3() {
-                    super::$name(archive).await;
-                }
+                super::$name(&Store::s3().archive).await;
             })+
         }
     };
@@ -57,9 +56,9 @@ fn whole(written: &Written) -> Location {
     Location { key: written.key.clone(), offset: 0, length: written.bytes }
 }
 
-async fn a_written_object_is_read_back_by_any_range(archive: Archive) {
+async fn a_written_object_is_read_back_by_any_range(archive: &Archive) {
     let content = bytes(700_001);
-    let written = object(&archive, Kind::Derived, &content).await;
+    let written = object(archive, Kind::Derived, &content).await;
     assert_eq!(written.bytes, 700_001);
     assert_eq!(written.sha256, <[u8; 32]>::from(Sha256::digest(&content)));
     assert_eq!(archive.digest(&written.key).await.unwrap(), written);
@@ -74,14 +73,14 @@ async fn a_written_object_is_read_back_by_any_range(archive: Archive) {
     assert!(matches!(archive.read_bytes(&beyond, 0..10_000_000).await, Err(ArchiveError::Damaged { .. })));
 }
 
-async fn an_object_larger_than_one_part_arrives_whole(archive: Archive) {
+async fn an_object_larger_than_one_part_arrives_whole(archive: &Archive) {
     let content = bytes(20 << 20);
-    let written = object(&archive, Kind::Pack, &content).await;
+    let written = object(archive, Kind::Pack, &content).await;
     let back: Vec<Bytes> = archive.read(&whole(&written), 0..written.bytes).await.unwrap().try_collect().await.unwrap();
     assert!(back.concat() == content);
 }
 
-async fn an_aborted_object_is_never_seen(archive: Archive) {
+async fn an_aborted_object_is_never_seen(archive: &Archive) {
     let mut writer = archive.create(Kind::Pack);
     writer.write(bytes(9 << 20).into()).await.unwrap();
     writer.abort().await;
@@ -89,26 +88,26 @@ async fn an_aborted_object_is_never_seen(archive: Archive) {
     assert!(listed.is_empty(), "{listed:?}");
 }
 
-async fn a_missing_object_is_named_as_missing(archive: Archive) {
+async fn a_missing_object_is_named_as_missing(archive: &Archive) {
     let key = ObjectKey::unique(Kind::Pack);
     assert!(matches!(archive.length(&key).await, Err(ArchiveError::Missing(missing)) if missing == key));
     let nowhere = Location { key, offset: 0, length: 10 };
     assert!(matches!(archive.read_bytes(&nowhere, 0..10).await, Err(ArchiveError::Missing(_))));
 }
 
-async fn a_deleted_object_is_gone_and_deleting_again_is_no_error(archive: Archive) {
-    let written = object(&archive, Kind::Derived, b"short").await;
+async fn a_deleted_object_is_gone_and_deleting_again_is_no_error(archive: &Archive) {
+    let written = object(archive, Kind::Derived, b"short").await;
     archive.delete(&written.key).await.unwrap();
     assert!(matches!(archive.length(&written.key).await, Err(ArchiveError::Missing(_))));
     archive.delete(&written.key).await.unwrap();
 }
 
-async fn a_listing_shows_what_was_written_of_that_kind(archive: Archive) {
+async fn a_listing_shows_what_was_written_of_that_kind(archive: &Archive) {
     let mut expected = Vec::new();
     for length in [10, 20, 30] {
-        expected.push(object(&archive, Kind::Pack, &bytes(length)).await.key);
+        expected.push(object(archive, Kind::Pack, &bytes(length)).await.key);
     }
-    object(&archive, Kind::Derived, b"other").await;
+    object(archive, Kind::Derived, b"other").await;
     let mut listed: Vec<_> = archive.list(Kind::Pack).try_collect().await.unwrap();
     listed.sort_by_key(|object| object.bytes);
     assert_eq!(listed.into_iter().map(|object| object.key).collect::<Vec<_>>(), expected);
@@ -151,8 +150,8 @@ async fn sealed(archive: &Archive) -> (SealedPack, Vec<Vec<u8>>) {
     (sealed, contents)
 }
 
-async fn a_pack_opens_with_outside_tools_and_its_instances_are_where_it_says(archive: Archive) {
-    let (sealed, contents) = sealed(&archive).await;
+async fn a_pack_opens_with_outside_tools_and_its_instances_are_where_it_says(archive: &Archive) {
+    let (sealed, contents) = sealed(archive).await;
     for (place, content) in sealed.instances.iter().zip(&contents) {
         assert!(archive.read_bytes(place, 0..place.length).await.unwrap() == *content);
     }
@@ -188,7 +187,7 @@ fn tool(name: &str, arguments: &[&std::ffi::OsStr]) -> Option<String> {
     }
 }
 
-async fn a_pack_refuses_bytes_that_are_not_those_received(archive: Archive) {
+async fn a_pack_refuses_bytes_that_are_not_those_received(archive: &Archive) {
     let content = bytes(1_000);
     let mut flipped = content.clone();
     flipped[500] ^= 1;
@@ -200,16 +199,35 @@ async fn a_pack_refuses_bytes_that_are_not_those_received(archive: Archive) {
     }
 }
 
-async fn the_manifest_is_read_from_the_pack_alone(archive: Archive) {
-    let (sealed, contents) = sealed(&archive).await;
+async fn the_manifest_is_read_from_the_pack_alone(archive: &Archive) {
+    let (sealed, contents) = sealed(archive).await;
     let manifest = archive.manifest(&sealed.key).await.unwrap();
     assert_eq!((manifest.node.as_str(), manifest.instances.len()), ("node-1", 3));
     assert_eq!(manifest.instances[0].instance, entry("1.2.3.4.5", &contents[0]));
     for (noted, place) in manifest.instances.iter().zip(&sealed.instances) {
         assert_eq!((noted.offset, noted.instance.length), (place.offset, place.length));
     }
-    let other = object(&archive, Kind::Pack, &bytes(5_000)).await;
+    let other = object(archive, Kind::Pack, &bytes(5_000)).await;
     assert!(matches!(archive.manifest(&other.key).await, Err(ArchiveError::Damaged { .. })));
+}
+
+#[tokio::test]
+async fn an_s3_that_goes_down_is_said_to_not_answer_and_works_again_when_it_is_back() {
+    let root = tempfile::tempdir().unwrap();
+    let mut server = testing::s3::S3Server::start(root.path());
+    let store = testing::Store::on(&server);
+    let archive = &store.archive;
+    let written = object(archive, Kind::Pack, &bytes(1_000)).await;
+    server.stop();
+    assert!(matches!(archive.length(&written.key).await, Err(ArchiveError::Unavailable(_))));
+    assert!(matches!(archive.read_bytes(&whole(&written), 0..10).await, Err(ArchiveError::Unavailable(_))));
+    let mut writer = archive.create(Kind::Pack);
+    writer.write(bytes(10).into()).await.unwrap();
+    assert!(matches!(writer.finish().await, Err(ArchiveError::Unavailable(_))));
+    server.resume();
+    assert_eq!(archive.digest(&written.key).await.unwrap(), written);
+    let listed: Vec<_> = archive.list(Kind::Pack).try_collect().await.unwrap();
+    assert_eq!(listed.len(), 1, "what was not finished is not there");
 }
 
 #[test]

@@ -1,38 +1,66 @@
 //! Archives for tests: in a temporary directory, and on an S3 server on loopback.
 
+pub mod s3;
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
 use object_store::aws::AmazonS3Builder;
-use object_store::path::Path;
 use tempfile::TempDir;
 
-use super::Archive;
+use self::s3::S3Server;
+use super::{Archive, url};
 
-/// An archive in a temporary directory that lives as long as the second value.
-pub fn local() -> (Archive, TempDir) {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let url = format!("file:{}", directory.path().display());
-    (Archive::open(&url).expect("an archive"), directory)
+/// An empty archive.
+pub struct Store {
+    pub archive: Archive,
+    /// Where its objects lie as files, for tests that look at or spoil them.
+    pub folder: PathBuf,
+    /// Deleted with the value.
+    _directory: Option<TempDir>,
 }
 
-/// An archive under a fresh prefix of the bucket `yunying` on the S3 server at `YUNYING_TEST_S3`
-/// (`http://127.0.0.1:PORT`, credentials `tester` and `secret`).
-///
-/// Without a server the test is skipped aloud, in CI too: `cargo xtask test` starts none.
-pub fn s3() -> Option<Archive> {
-    let Ok(endpoint) = std::env::var("YUNYING_TEST_S3") else {
-        eprintln!("skipped on S3: YUNYING_TEST_S3 names no server");
-        return None;
-    };
-    // Another test of this process may have been first.
-    drop(rustls::crypto::ring::default_provider().install_default());
-    let store = AmazonS3Builder::new()
-        .with_bucket_name("yunying")
-        .with_region("cn-test-1")
-        .with_endpoint(endpoint)
-        .with_allow_http(true)
-        .with_access_key_id("tester")
-        .with_secret_access_key("secret")
-        .build()
-        .expect("a client");
-    let prefix = format!("county/{:016x}", rand::random::<u64>());
-    Some(Archive::over(std::sync::Arc::new(store), Path::from(prefix)))
+impl Store {
+    /// In a temporary directory.
+    pub fn local() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let archive = Archive::open(&format!("file:{}", directory.path().display())).unwrap();
+        Self { archive, folder: directory.path().to_owned(), _directory: Some(directory) }
+    }
+
+    /// On this process's S3 server.
+    pub fn s3() -> Self {
+        Self::on(server())
+    }
+
+    /// Under a fresh prefix of `server`.
+    pub fn on(server: &S3Server) -> Self {
+        // Another test of this process may have been first.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let prefix = format!("county/{:016x}", rand::random::<u64>());
+        let keys = AmazonS3Builder::new().with_access_key_id(s3::ACCESS_KEY).with_secret_access_key(s3::SECRET_KEY);
+        let archive = url::open_with(&server.url(&prefix), keys).unwrap();
+        let folder = server.folder(&prefix);
+        std::fs::create_dir_all(&folder).unwrap();
+        Self { archive, folder, _directory: None }
+    }
+}
+
+/// One server for all tests of a process.
+fn server() -> &'static S3Server {
+    static SERVER: OnceLock<S3Server> = OnceLock::new();
+    SERVER.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap().keep();
+        remove_at_exit(&folder);
+        S3Server::start(&folder)
+    })
+}
+
+/// Statics are never dropped. The shell reads from a pipe this process holds: when the process ends, however, it cleans up.
+fn remove_at_exit(folder: &std::path::Path) {
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", "read -r _; rm -rf \"$0\""]).arg(folder);
+    let mut shell = shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    std::mem::forget(shell.stdin.take());
 }

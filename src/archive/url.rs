@@ -14,13 +14,18 @@ use object_store::{BackoffConfig, ClientOptions, RetryConfig};
 use super::{Archive, ArchiveError};
 
 pub(super) fn open(url: &str) -> Result<Archive, ArchiveError> {
+    open_with(url, AmazonS3Builder::from_env())
+}
+
+/// As [`open`], with credentials that are in `bucket`.
+pub(super) fn open_with(url: &str, bucket: AmazonS3Builder) -> Result<Archive, ArchiveError> {
     let refuse = |why: String| ArchiveError::Address { url: url.to_owned(), why };
     if let Some(directory) = url.strip_prefix("file:") {
         let directory = directory.strip_prefix("//").unwrap_or(directory);
         return open_directory(directory).map_err(refuse);
     }
     if let Some(rest) = url.strip_prefix("s3://") {
-        return open_bucket(rest).map_err(refuse);
+        return open_bucket(rest, bucket).map_err(refuse);
     }
     Err(refuse("it begins neither with file: nor with s3://".into()))
 }
@@ -34,10 +39,10 @@ fn open_directory(directory: &str) -> Result<Archive, String> {
     Ok(Archive::over(Arc::new(store), Path::default()))
 }
 
-fn open_bucket(rest: &str) -> Result<Archive, String> {
+fn open_bucket(rest: &str, builder: AmazonS3Builder) -> Result<Archive, String> {
     let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
-    let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket);
+    let mut builder = builder.with_bucket_name(bucket);
     let mut endpoint = std::env::var("AWS_ENDPOINT_URL").or_else(|_| std::env::var("AWS_ENDPOINT")).ok();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         match pair.split_once('=') {

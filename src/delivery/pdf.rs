@@ -108,12 +108,11 @@ mod tests {
     use futures_util::TryStreamExt;
 
     use super::*;
-    use crate::archive::testing::local;
     use crate::archive::{Location, ObjectKey};
     use crate::index::Scope;
     use crate::index::events::chain_batch;
     use crate::index::reports::tests::signed;
-    use crate::index::testing::on_both_engines;
+    use crate::index::testing::{on_both_engines, store_of};
 
     fn printer(db: &Db, archive: &Archive) -> Printer {
         let place = Place { zone: jiff::tz::TimeZone::UTC, base: "https://imaging.example.cn".into() };
@@ -123,9 +122,10 @@ mod tests {
     #[tokio::test]
     async fn two_nodes_at_once_publish_one_pdf() {
         on_both_engines(async |db| {
-            let (archive, _directory) = local();
+            let store = store_of(&db);
+            let archive = &store.archive;
             let report = signed(&db).await;
-            let printer = printer(&db, &archive);
+            let printer = printer(&db, archive);
             let (one, other) = tokio::join!(printer.print(report), printer.print(report));
             one.unwrap();
             other.unwrap();
@@ -139,9 +139,10 @@ mod tests {
     #[tokio::test]
     async fn a_signature_wakes_the_printer() {
         on_both_engines(async |db| {
-            let (archive, _directory) = local();
+            let store = store_of(&db);
+            let archive = &store.archive;
             let stop = CancellationToken::new();
-            let running = tokio::spawn(printer(&db, &archive).run(stop.clone()));
+            let running = tokio::spawn(printer(&db, archive).run(stop.clone()));
             let report = signed(&db).await;
             chain_batch(&db).await.unwrap();
             let mut log = db.watch();

@@ -1,13 +1,12 @@
 //! Runs a contract test on both engines: SQLite in a temporary folder, PostgreSQL as Debian ships it, on loopback.
 
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+pub mod postgres;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use super::{Db, Tx, community, on};
+use super::{Db, Result, Tx, community, on};
+use crate::archive::testing::Store;
 use crate::domain::{AccountId, CaseId, CaseState, Micros, Role, SiteId, Urgency};
 
 /// Runs `test` on a fresh SQLite database, then on a fresh PostgreSQL one.
@@ -18,7 +17,7 @@ pub async fn on_both_engines<F: AsyncFn(Db)>(test: F) {
     let sqlite = Db::open(&format!("sqlite:{}", folder.path().join("index.db").display())).await.unwrap();
     test(sqlite.clone()).await;
     sqlite.close().await;
-    let Some(server) = postgres() else {
+    let Some(server) = postgres::server() else {
         assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "PostgreSQL is not installed");
         eprintln!("skipped on PostgreSQL: not installed");
         return;
@@ -28,98 +27,46 @@ pub async fn on_both_engines<F: AsyncFn(Db)>(test: F) {
     postgres.close().await;
 }
 
-/// One server for all tests of a process; it ends with its supervisor shell when this process does.
-struct Server {
-    port: u16,
-    bin: PathBuf,
-    _supervisor: Child,
-    _folder: tempfile::TempDir,
+/// An archive as a center with this database has it: a directory where one machine has SQLite, S3 where several share
+/// PostgreSQL. So what is tried on both engines is tried on both stores.
+pub fn store_of(db: &Db) -> Store {
+    if db.postgres().is_some() { Store::s3() } else { Store::local() }
 }
 
-static NEXT_DATABASE: AtomicU32 = AtomicU32::new(0);
-
-fn postgres() -> Option<&'static Server> {
-    static SERVER: OnceLock<Option<Server>> = OnceLock::new();
-    SERVER.get_or_init(Server::start).as_ref()
+/// Commits `first` once `second`, a transaction of its own, waits for it; what becomes of `second`.
+pub async fn overtaken<T>(db: &Db, first: Tx, second: impl AsyncFnOnce(&mut Tx) -> Result<T>) -> Result<T> {
+    let late = async {
+        let mut tx = db.write().await?;
+        let done = second(&mut tx).await?;
+        tx.commit().await?;
+        Ok(done)
+    };
+    let early = async {
+        until_somebody_waits(db).await;
+        first.commit().await
+    };
+    let (late, early) = tokio::join!(late, early);
+    early.unwrap();
+    late
 }
 
-/// Debian's newest `/usr/lib/postgresql/*/bin`.
-fn binaries() -> Option<PathBuf> {
-    let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
-    versions.flatten().map(|entry| entry.path().join("bin")).filter(|bin| bin.join("initdb").exists()).max()
-}
-
-impl Server {
-    fn start() -> Option<Server> {
-        let bin = binaries()?;
-        let folder = tempfile::tempdir().unwrap();
-        let data = folder.path().join("data");
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        // PostgreSQL refuses to run as root.
-        if is_root() {
-            run(Command::new("chown").arg("postgres").arg(folder.path()));
+/// Until a transaction waits for another one's lock. On SQLite there is one writer: a second one waits to begin.
+async fn until_somebody_waits(db: &Db) {
+    for _ in 0..500 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let mut tx = db.read().await.unwrap();
+        let Tx::Postgres { inner, .. } = &mut tx else { return };
+        let waiting: i64 = sqlx::query_scalar(
+            "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+        )
+        .fetch_one(&mut **inner)
+        .await
+        .unwrap();
+        if waiting > 0 {
+            return;
         }
-        run(as_postgres(&bin.join("initdb")).args(["-A", "trust", "-U", "postgres", "--no-sync", "-D"]).arg(&data));
-        let server = format!(
-            "{} -D {} -p {port} -k {} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=300",
-            bin.join("postgres").display(),
-            data.display(),
-            folder.path().display()
-        );
-        // The shell reads from a pipe this process holds: when the process ends, however, the server is stopped.
-        let script = format!("{server} >/dev/null 2>&1 & server=$!; read -r _; kill -INT $server; wait $server");
-        let supervisor = as_postgres(Path::new("/bin/sh"))
-            .args(["-c", &script])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let server = Server { port, bin, _supervisor: supervisor, _folder: folder };
-        for _ in 0..300 {
-            if server.psql("SELECT 1") {
-                return Some(server);
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        panic!("PostgreSQL did not start within 30 s");
     }
-
-    fn psql(&self, sql: &str) -> bool {
-        Command::new(self.bin.join("psql"))
-            .args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "postgres", "-c", sql])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .unwrap()
-            .success()
-    }
-
-    fn fresh_database(&self) -> String {
-        let name = format!("test{}", NEXT_DATABASE.fetch_add(1, Ordering::Relaxed));
-        assert!(self.psql(&format!("CREATE DATABASE {name}")));
-        format!("postgres://postgres@127.0.0.1:{}/{name}", self.port)
-    }
-}
-
-fn is_root() -> bool {
-    // SAFETY: geteuid has no preconditions and cannot fail.
-    unsafe { libc::geteuid() == 0 }
-}
-
-fn as_postgres(program: &Path) -> Command {
-    if is_root() {
-        let mut command = Command::new("setpriv");
-        command.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]).arg(program);
-        command
-    } else {
-        Command::new(program)
-    }
-}
-
-fn run(command: &mut Command) {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    panic!("nobody came to wait for the first transaction");
 }
 
 /// One case at a site, with a study, series, instance and an unfinished report behind it: enough to try every route on.

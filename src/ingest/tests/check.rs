@@ -36,7 +36,7 @@ impl Intake {
     }
 
     fn only_pack(&self) -> std::path::PathBuf {
-        let folder = std::fs::read_dir(self.store.path().join("packs")).unwrap().next().unwrap().unwrap();
+        let folder = std::fs::read_dir(self.store.folder.join("packs")).unwrap().next().unwrap().unwrap();
         std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path()
     }
 }

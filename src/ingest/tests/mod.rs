@@ -1,4 +1,4 @@
-//! What was received becomes rows and packs, on both engines, also when killed in between.
+//! What was received becomes rows and packs, on both engines and both stores, also when killed in between.
 
 mod check;
 mod delivery;
@@ -8,11 +8,12 @@ use futures_util::TryStreamExt;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
-use crate::archive::{Archive, testing};
+use crate::archive::Archive;
+use crate::archive::testing::Store;
 use crate::clock;
 use crate::domain::{DeviceId, InstanceId, Micros, SiteId, Targets};
 use crate::index::archive::Place;
-use crate::index::testing::on_both_engines;
+use crate::index::testing::{on_both_engines, store_of};
 use crate::index::{Db, Scope, community, on, quarantine};
 use crate::ingest::activity::{Activity, Sender};
 use crate::ingest::batch::Tally;
@@ -34,15 +35,20 @@ struct Intake {
     site: SiteId,
     device: DeviceId,
     spool_dir: TempDir,
-    store: TempDir,
+    store: Store,
 }
 
 impl Intake {
     async fn new(db: Db) -> Self {
+        let store = store_of(&db);
+        Self::over(db, store).await
+    }
+
+    async fn over(db: Db, store: Store) -> Self {
         let spool_dir = tempfile::tempdir().unwrap();
         let options = SpoolOptions { segment_size: 1 << 20, keep_free: 0, ..SpoolOptions::default() };
         let spool = Spool::open(spool_dir.path(), options).unwrap();
-        let (archive, store) = testing::local();
+        let archive = store.archive.clone();
         let mut tx = db.write().await.unwrap();
         let site = community::add_site(&mut tx, "xz", "新镇卫生院", "township", Micros(1)).await.unwrap();
         let device = community::add_device(&mut tx, "CT1", site, "CT", None, Micros(1)).await.unwrap();
@@ -425,7 +431,7 @@ async fn with_the_store_down_everything_stays_readable_and_is_sealed_when_it_is_
         let (_, indexed) = intake.index().await;
         let mut sealer = intake.sealer(indexed);
         // A file where the packs' directory should be: nothing can be written.
-        let in_the_way = intake.store.path().join("packs");
+        let in_the_way = intake.store.folder.join("packs");
         std::fs::write(&in_the_way, "").unwrap();
         assert!(sealer.pass(later()).await.is_err());
         assert_eq!(intake.read(1).await, file);

@@ -13,7 +13,7 @@ async fn the_index_is_rebuilt_from_packs_and_spool_and_every_byte_reads_the_same
     on_both_engines(async |db| {
         let lost = tempfile::tempdir().unwrap();
         let old = Db::open(&format!("sqlite:{}", lost.path().join("index.db").display())).await.unwrap();
-        let mut intake = Intake::new(old).await;
+        let mut intake = Intake::over(old, store_of(&db)).await;
         let mut files = Vec::new();
         for number in 1..=2 {
             files.push(intake.receive(&slice(number)).await);
