@@ -1,5 +1,8 @@
 //! Cases: what operators follow and specialists hold.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use super::{Error, Event, EventKind, Result, Scope, Tx, on};
@@ -243,35 +246,54 @@ pub async fn routing_has_work(tx: &mut Tx, now: Micros) -> Result<bool> {
 
 /// Puts cases whose lease has run out back into the queue, keeping their place in it; how many.
 pub async fn lapse(tx: &mut Tx, now: Micros) -> Result<usize> {
-    let lapsed = on!(tx, c => sqlx::query_as::<_, (CaseId, AccountId)>(
-        "SELECT id, assignee_id FROM case_ WHERE lease IS NOT NULL AND assignee_id IS NOT NULL AND lease_until_us < $1")
+    let silent = on!(tx, c => sqlx::query_as::<_, (CaseId, AccountId, String)>(
+        "SELECT id, assignee_id, lease FROM case_
+          WHERE lease IS NOT NULL AND assignee_id IS NOT NULL AND lease_until_us < $1")
         .bind(now).fetch_all(c).await)?;
-    for (case, account) in &lapsed {
-        requeue(tx, *case, *account, EventKind::Lapsed, now).await?;
+    let mut lapsed = 0;
+    for (case, account, lease) in &silent {
+        let back = Requeue { case: *case, account: *account, lease, until: now, kind: EventKind::Lapsed };
+        lapsed += usize::from(requeue(tx, back, now).await?);
     }
-    Ok(lapsed.len())
+    Ok(lapsed)
 }
 
-async fn requeue(tx: &mut Tx, case: CaseId, account: AccountId, kind: EventKind, now: Micros) -> Result<()> {
+/// A case on its way back into the queue.
+struct Requeue<'a> {
+    case: CaseId,
+    account: AccountId,
+    lease: &'a str,
+    /// Only if the lease ends before this.
+    until: Micros,
+    kind: EventKind,
+}
+
+/// False: its holder signed, gave it back or renewed the lease since the caller looked, and nothing was changed.
+async fn requeue(tx: &mut Tx, back: Requeue<'_>, now: Micros) -> Result<bool> {
     let place = on!(tx, c => sqlx::query_as::<_, Place>(
         "UPDATE case_ SET state = 'queued', assignee_id = NULL, lease = NULL, lease_until_us = NULL,
                 assigned_us = NULL, opened_us = NULL, version = version + 1
-          WHERE id = $1 RETURNING site_id, study_id").bind(case).fetch_one(c).await)?;
-    tx.event(&place.event(kind, case, now).subject(account)).await
+          WHERE id = $1 AND assignee_id = $2 AND lease = $3 AND lease_until_us < $4 RETURNING site_id, study_id")
+        .bind(back.case).bind(back.account).bind(back.lease).bind(back.until).fetch_optional(c).await)?;
+    let Some(place) = place else { return Ok(false) };
+    tx.event(&place.event(back.kind, back.case, now).subject(back.account)).await?;
+    Ok(true)
 }
 
 /// Gives a case back by its holder's own wish.
 pub async fn release(tx: &mut Tx, case: CaseId, account: AccountId, lease: &str, now: Micros) -> Result<()> {
-    held(tx, case, account, lease).await?;
-    requeue(tx, case, account, EventKind::Released, now).await
+    let back = Requeue { case, account, lease, until: Micros(i64::MAX), kind: EventKind::Released };
+    if requeue(tx, back, now).await? { Ok(()) } else { Err(Error::Stale(NOT_HELD)) }
 }
+
+const NOT_HELD: &str = "the case is no longer held under this lease";
 
 /// The state of a case if `lease` is its holder's; [`Error::Stale`] otherwise.
 pub async fn held(tx: &mut Tx, case: CaseId, account: AccountId, lease: &str) -> Result<CaseState> {
     let state = on!(tx, c => sqlx::query_scalar::<_, String>(
         "SELECT state FROM case_ WHERE id = $1 AND assignee_id = $2 AND lease = $3")
         .bind(case).bind(account).bind(lease).fetch_optional(c).await)?
-    .ok_or(Error::Stale("the case is no longer held under this lease"))?;
+    .ok_or(Error::Stale(NOT_HELD))?;
     CaseState::try_from(state).map_err(|e| Error::Corrupt(e.to_string()))
 }
 
@@ -284,11 +306,11 @@ pub async fn heartbeat(
     lease_time: Duration,
     now: Micros,
 ) -> Result<Micros> {
-    held(tx, case, account, lease).await?;
     let until = now + lease_time;
-    on!(tx, c => sqlx::query("UPDATE case_ SET lease_until_us = $1 WHERE id = $2")
-        .bind(until).bind(case).execute(c).await.map(drop))?;
-    Ok(until)
+    let renewed = on!(tx, c => sqlx::query(
+        "UPDATE case_ SET lease_until_us = $1 WHERE id = $2 AND assignee_id = $3 AND lease = $4")
+        .bind(until).bind(case).bind(account).bind(lease).execute(c).await.map(|done| done.rows_affected()))?;
+    if renewed == 1 { Ok(until) } else { Err(Error::Stale(NOT_HELD)) }
 }
 
 /// The holder has the case on screen.
@@ -302,7 +324,9 @@ pub async fn open(tx: &mut Tx, case: CaseId, account: AccountId, lease: &str, no
         "UPDATE case_ SET state = CASE WHEN EXISTS (SELECT 1 FROM report r WHERE r.case_id = case_.id) THEN 'drafted'
                                        ELSE 'opened' END,
                 opened_us = $1, version = version + 1
-          WHERE id = $2 RETURNING site_id, study_id").bind(now).bind(case).fetch_one(c).await)?;
+          WHERE id = $2 AND assignee_id = $3 AND lease = $4 RETURNING site_id, study_id")
+        .bind(now).bind(case).bind(account).bind(lease).fetch_optional(c).await)?
+    .ok_or(Error::Stale(NOT_HELD))?;
     tx.event(&place.event(EventKind::CaseOpened, case, now).by(account)).await
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::{Role, Sex, SiteId, StudyId};
-use crate::index::testing::on_both_engines;
+use crate::index::testing::{on_both_engines, overtaken};
 use crate::index::{Db, Scope, events};
 use crate::signing::{Digest, ReportContent, verify};
 
@@ -355,6 +355,24 @@ async fn a_race_of_reviewers_has_one_winner() {
             tokio::join!(desk.sign(&db, &desk.reviewer, None, 1), desk.sign(&db, &desk.reviewer, None, 1));
         assert_eq!([first.is_ok(), second.is_ok()].iter().filter(|won| **won).count(), 1);
         assert_eq!(desk.body(&db).await.signatures.len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_lease_that_lapses_while_its_holder_signs_changes_nothing() {
+    on_both_engines(async |db| {
+        let desk = desk(&db, 1).await;
+        desk.save(&db, &desk.specialist, &draft(0, "未见异常。")).await.unwrap();
+        let mut signs = db.write().await.unwrap();
+        let by = &desk.specialist;
+        let signing = Signing { shown: &shown(), by, lease: Some(LEASE), rev: 1, rule: &desk.rule, now: NOW };
+        sign(&mut signs, signing, &Digest, CODE).await.unwrap();
+        let long_after = Micros(9_000_000_000_000_001);
+        let lapsed = overtaken(&db, signs, async |tx| crate::index::cases::lapse(tx, long_after).await).await.unwrap();
+        assert_eq!(lapsed, 0);
+        assert_eq!(desk.body(&db).await.state, ReportState::Signed);
+        assert_eq!(kinds(&db).await, ["case.drafted", "case.signed"]);
     })
     .await;
 }
