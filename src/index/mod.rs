@@ -24,6 +24,7 @@ pub mod dicomweb;
 pub mod duty;
 pub mod events;
 pub mod intake;
+pub mod openings;
 pub mod quarantine;
 pub mod rebuild;
 pub mod reports;

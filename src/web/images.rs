@@ -13,8 +13,8 @@ use super::routes::{Access, CLINICAL, Route};
 use super::{Answer, App, Problem};
 use crate::clock;
 use crate::domain::{Delivery, InstanceId, QuarantineId, Role, StudyId};
+use crate::index::openings;
 use crate::index::quarantine::{self, Quarantined};
-use crate::index::{Event, EventKind, archive};
 use crate::ingest::bytes::BytesError;
 use crate::ingest::viewing::ViewError;
 
@@ -36,10 +36,9 @@ async fn images(State(app): State<App>, caller: Caller, Path(study): Path<i64>) 
     let images = app.viewing.images_of_study(caller.scope, StudyId(study)).await?;
     if let Who::Person { account, .. } = caller.who {
         let mut tx = app.db.write().await?;
-        let site = archive::site_of_study(&mut tx, StudyId(study)).await?;
-        let event = Event::new(EventKind::StudyOpened, clock::now()).site(site).study(StudyId(study)).by(account);
-        tx.event(&event).await?;
-        tx.commit().await?;
+        if openings::open(&mut tx, StudyId(study), account, clock::now()).await? {
+            tx.commit().await?;
+        }
     }
     Ok(Json(images))
 }
