@@ -15,6 +15,8 @@ pub const PASSWORD: &str = "correct horse battery 云影";
 /// A data directory and the center that may run on it.
 pub struct Center {
     dir: tempfile::TempDir,
+    /// What it and its commands find in their environment.
+    environment: Vec<(String, String)>,
     pub http: SocketAddr,
     pub dimse: SocketAddr,
     running: Option<Child>,
@@ -24,7 +26,20 @@ impl Center {
     /// An empty data directory and two free ports; nothing runs yet.
     pub fn new() -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        Self { dir, http: free_port(), dimse: free_port(), running: None }
+        Self { dir, environment: Vec::new(), http: free_port(), dimse: free_port(), running: None }
+    }
+
+    /// Sets an environment variable for it and its commands.
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The program, to be run on this center's data directory and in its environment.
+    pub fn program(&self) -> Command {
+        let mut command = Command::new(YUNYING);
+        command.env("YUNYING_DATA", self.data()).envs(self.environment.iter().cloned());
+        command
     }
 
     pub fn data(&self) -> PathBuf {
@@ -33,8 +48,8 @@ impl Center {
 
     /// Runs one of the program's commands on this data directory and expects it to succeed.
     pub fn command(&self, words: &[&str], input: &str) -> Output {
-        let mut command = Command::new(YUNYING);
-        command.args(words).arg("--data").arg(self.data()).env("RUST_LOG", "warn");
+        let mut command = self.program();
+        command.args(words).env("RUST_LOG", "warn");
         let output = output_with(&mut command, input);
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "yunying {} failed: {said}", words.join(" "));
@@ -61,10 +76,9 @@ impl Center {
     pub fn start(&mut self) {
         assert!(self.running.is_none(), "this center already runs");
         let log = File::options().create(true).append(true).open(self.log()).expect("a log file");
-        let child = Command::new(YUNYING)
+        let child = self
+            .program()
             .arg("center")
-            .arg("--data")
-            .arg(self.data())
             .args(["--http", &self.http.to_string(), "--dimse", &self.dimse.to_string()])
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))

@@ -12,3 +12,8 @@ mod intake;
 mod journey;
 mod measure;
 mod need;
+#[path = "../../src/index/testing/postgres.rs"]
+mod postgres;
+#[path = "../../src/archive/testing/s3.rs"]
+mod s3;
+mod shared_stores;

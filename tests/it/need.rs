@@ -18,6 +18,11 @@ pub fn python() -> Option<PathBuf> {
     if python.is_file() { Some(python) } else { skip("Python with pydicom (`cargo xtask test` makes one)") }
 }
 
+/// A PostgreSQL server for this process.
+pub fn postgres() -> Option<&'static crate::postgres::Server> {
+    crate::postgres::server().or_else(|| skip("PostgreSQL (Debian's package `postgresql`)"))
+}
+
 /// The built viewer.
 pub fn viewer() -> Option<()> {
     let built = workspace().join("viewer/dist/viewer_bg.wasm").is_file();
