@@ -15,6 +15,7 @@ use crate::delivery::pdf::Printer;
 use crate::dimse::{self, DimseConfig};
 use crate::index::{Db, events};
 use crate::ingest::Ingest;
+use crate::monitor::Monitor;
 use crate::reporting::printout::Place;
 use crate::routing::{self, dispatcher};
 use crate::web::{self, App};
@@ -33,6 +34,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Box<dyn 
     let http_address = http.local_addr()?;
     let ingest = Ingest::open(&config, &db).await?;
     let viewing = ingest.viewing.clone();
+    let monitor = Monitor::new(&db, &ingest);
     let tasks = TaskTracker::new();
     let dimse_address = listen_dimse(&config, &db, &ingest, &tasks, &stop).await?;
     ingest.start(&tasks, &stop);
@@ -41,7 +43,9 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Box<dyn 
     let place = Place { zone: config.zone()?, base: config.public_url(http_address) };
     let printer = Printer { db: db.clone(), archive: viewing.archive.clone(), place };
     tasks.spawn(printer.run(stop.clone()));
-    let app = App { db: db.clone(), zone: config.zone()?, viewing, config: Arc::new(config), stop: stop.clone() };
+    tasks.spawn(monitor.clone().follow(stop.clone()));
+    let zone = config.zone()?;
+    let app = App { db: db.clone(), zone, viewing, monitor, config: Arc::new(config), stop: stop.clone() };
     announce(&app.config, http_address, dimse_address)?;
     web::serve(app, http).await?;
     stop.cancel();

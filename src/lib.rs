@@ -26,6 +26,7 @@
 //! | [`reporting`], [`signing`] | templates, the report's states, the PDF; canonical content and seals |
 //! | [`delivery`] | readers of the event log that carry signed reports out: today the PDF |
 //! | [`web`] | the application, its JSON API, DICOMweb, the live stream |
+//! | [`monitor`] | readiness, and figures for Prometheus: counters and a reader of the event log |
 //! | [`sample`] | synthetic, plausible studies |
 //! | [`center`], [`cli`], [`config`], [`clock`] | starting it all; subcommands; settings; the one clock |
 //!
@@ -81,6 +82,7 @@ pub mod dimse;
 pub mod domain;
 pub mod index;
 pub mod ingest;
+pub mod monitor;
 pub mod pixels;
 pub mod reporting;
 pub mod routing;

@@ -47,15 +47,21 @@ pub enum Outcome {
     Unavailable(String),
 }
 
+impl Outcome {
+    pub fn form(&self) -> Delivery {
+        match self {
+            Outcome::Made { form, .. } => *form,
+            Outcome::Unavailable(_) => Delivery::Unavailable,
+        }
+    }
+}
+
 /// Notes the outcome; false if somebody else noted one before. The last one of a study is an event.
 pub async fn settle(tx: &mut Tx, instance: InstanceId, outcome: &Outcome, now: Micros) -> Result<bool> {
-    let (form, reason) = match outcome {
-        Outcome::Made { form, reason, .. } => (*form, reason.as_str()),
-        Outcome::Unavailable(reason) => (Delivery::Unavailable, reason.as_str()),
-    };
+    let (Outcome::Made { reason, .. } | Outcome::Unavailable(reason)) = outcome;
     let changed = on!(tx, c => sqlx::query(
         "UPDATE instance SET delivery = $2, delivery_reason = $3 WHERE id = $1 AND delivery = 'pending'")
-        .bind(instance).bind(form.word()).bind(reason).execute(c).await.map(|done| done.rows_affected()))?;
+        .bind(instance).bind(outcome.form().word()).bind(reason).execute(c).await.map(|done| done.rows_affected()))?;
     if changed != 1 {
         return Ok(false);
     }

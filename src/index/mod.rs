@@ -23,6 +23,7 @@ pub mod delivery;
 pub mod dicomweb;
 pub mod duty;
 pub mod events;
+pub mod figures;
 pub mod intake;
 pub mod openings;
 pub mod quarantine;

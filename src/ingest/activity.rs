@@ -1,8 +1,8 @@
 //! What devices are doing at this moment, as the listener sees it: hints that shorten or lengthen the wait for more
 //! images of a study. Lost at a restart, which only means the full quiet time applies.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::clock;
 use crate::domain::{DeviceId, Micros};
@@ -24,6 +24,8 @@ impl Sender {
 #[derive(Debug, Clone, Default)]
 pub struct Activity {
     senders: Arc<Mutex<HashMap<Sender, State>>>,
+    /// Objects that were refused, by the DIMSE status their senders got (PS3.4 B.2.3).
+    refused: Arc<Mutex<BTreeMap<u16, u64>>>,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -81,6 +83,11 @@ impl Activity {
         self.lock().values().any(|state| state.storing > 0)
     }
 
+    /// How many objects were refused since the start, by the status their senders got.
+    pub fn refused(&self) -> BTreeMap<u16, u64> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// When this sender last released an association.
     pub fn last_release(&self, sender: &Sender) -> Option<Micros> {
         self.lock().get(sender).and_then(|state| state.released)
@@ -89,6 +96,13 @@ impl Activity {
     fn lock(&self) -> MutexGuard<'_, HashMap<Sender, State>> {
         // Plain counters: a panic elsewhere cannot leave them half changed.
         self.senders.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Storing {
+    /// The object was not taken; its sender is told `status`.
+    pub fn refused(&self, status: u16) {
+        *self.activity.refused.lock().unwrap_or_else(PoisonError::into_inner).entry(status).or_default() += 1;
     }
 }
 
@@ -126,6 +140,15 @@ mod tests {
         assert!(!activity.is_storing(&Sender::of(None, "US1")));
         activity.released(device.clone(), Micros(5));
         assert_eq!(activity.last_release(&device), Some(Micros(5)));
+    }
+
+    #[test]
+    fn refused_objects_are_counted_by_what_their_senders_were_told() {
+        let activity = Activity::default();
+        for status in [0xA700, 0xC000, 0xA700] {
+            activity.storing(Sender::Device(DeviceId(1))).refused(status);
+        }
+        assert_eq!(activity.refused(), BTreeMap::from([(0xA700, 2), (0xC000, 1)]));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! It lags on purpose: while objects arrive it waits, except for what somebody is looking at. What it makes is derived:
 //! one object an instance, published by its row; anything that fails here leaves the stored bytes and the intake alone.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -72,6 +72,9 @@ struct State {
     backlog: VecDeque<InstanceId>,
     in_hand: HashSet<InstanceId>,
     failed: HashMap<InstanceId, Failed>,
+    /// Outcomes since the start, by delivery form.
+    made: BTreeMap<Delivery, u64>,
+    failures: u64,
 }
 
 struct Failed {
@@ -129,6 +132,16 @@ impl Requests {
                 return Ok(false);
             }
         }
+    }
+
+    /// How many forms of each kind were settled since the start.
+    pub fn made(&self) -> BTreeMap<Delivery, u64> {
+        self.shared.lock().made.clone()
+    }
+
+    /// How many attempts failed since the start; each is tried again.
+    pub fn failures(&self) -> u64 {
+        self.shared.lock().failures
     }
 
     fn ask(&self, instances: Vec<InstanceId>) {
@@ -240,6 +253,7 @@ impl Transcoder {
                 tracing::warn!(%instance, %error, "an image could not be prepared for delivery, trying again later");
                 let times = state.failed.get(&instance).map_or(0, |failed| failed.times);
                 let wait = RETRY_FIRST.saturating_mul(1 << times.min(16)).min(RETRY_LONGEST);
+                state.failures += 1;
                 state.failed.insert(instance, Failed { times: times + 1, not_before: Instant::now() + wait });
             }
         }
@@ -259,6 +273,7 @@ impl Transcoder {
         if noted {
             // A commit that fails may have happened all the same: the object stays.
             tx.commit().await?;
+            *self.shared.lock().made.entry(outcome.form()).or_default() += 1;
         } else if let Outcome::Made { object, .. } = outcome {
             drop(tx);
             self.archive.delete(&object.key).await?;

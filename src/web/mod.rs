@@ -10,6 +10,7 @@ mod cases;
 mod desk;
 mod dicomweb;
 mod events;
+mod health;
 mod images;
 mod openapi;
 pub mod passwords;
@@ -33,7 +34,6 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
@@ -47,6 +47,7 @@ use crate::config::Config;
 use crate::domain::Micros;
 use crate::index::Db;
 use crate::ingest::viewing::Viewing;
+use crate::monitor::Monitor;
 
 /// A JSON body is a form somebody typed; images come by DIMSE.
 const MAX_BODY: usize = 1 << 20;
@@ -59,6 +60,8 @@ pub struct App {
     pub zone: jiff::tz::TimeZone,
     /// Images and stored files, wherever they lie.
     pub viewing: Viewing,
+    /// What the center says of its own health.
+    pub monitor: Monitor,
     /// Cancelled when the center shuts down; streams end with it.
     pub stop: CancellationToken,
 }
@@ -78,7 +81,8 @@ impl App {
 
 /// The whole route table.
 pub fn routes() -> Vec<Route> {
-    let mut routes = session::routes();
+    let mut routes = health::routes();
+    routes.extend(session::routes());
     routes.extend(dicomweb::routes());
     routes.extend(cases::routes());
     routes.extend(desk::routes());
@@ -94,7 +98,6 @@ pub fn routes() -> Vec<Route> {
 /// The service of one center.
 pub fn service(app: App) -> Router {
     routes::router(routes(), &app)
-        .route("/healthz", get(async || "ok\n"))
         .fallback(page)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn(security_headers))

@@ -16,8 +16,8 @@ async fn document(State(app): State<App>) -> Json<Value> {
     for route in super::routes() {
         let operation = json!({
             "summary": route.summary,
-            "security": match route.access { Access::Public => json!([]), Access::Roles(_) => json!([{ "session": [] }, { "token": [] }]) },
-            "x-roles": match route.access { Access::Public => json!(null), Access::Roles(roles) => json!(roles) },
+            "security": route.access.roles().map_or(json!([]), |_| json!([{ "session": [] }, { "token": [] }])),
+            "x-roles": json!(route.access.roles()),
             "parameters": parameters(route.path),
             "responses": { "default": { "description": "An answer, or a problem document" } },
         });

@@ -17,6 +17,18 @@ pub enum Access {
     Public,
     /// These roles, within their site scope.
     Roles(&'static [Role]),
+    /// These roles, and whoever calls from this machine itself without a proxy in between.
+    OnMachine(&'static [Role]),
+}
+
+impl Access {
+    /// Who may call from anywhere; none: everybody.
+    pub const fn roles(self) -> Option<&'static [Role]> {
+        match self {
+            Access::Public => None,
+            Access::Roles(roles) | Access::OnMachine(roles) => Some(roles),
+        }
+    }
 }
 
 pub const EVERYBODY: Access = Access::Roles(Role::ALL);
@@ -75,10 +87,12 @@ impl Route {
 /// The router of a table: each handler behind its own access check.
 pub fn router(routes: Vec<Route>, app: &App) -> Router<App> {
     routes.into_iter().fold(Router::new(), |router, route| {
-        let handler = match route.access {
-            Access::Public => route.handler,
-            Access::Roles(roles) => {
-                route.handler.layer(from_fn_with_state(auth::Guard { app: app.clone(), roles }, auth::guard))
+        let handler = match route.access.roles() {
+            None => route.handler,
+            Some(roles) => {
+                let on_machine = matches!(route.access, Access::OnMachine(_));
+                let guard = auth::Guard { app: app.clone(), roles, on_machine };
+                route.handler.layer(from_fn_with_state(guard, auth::guard))
             }
         };
         router.route(route.path, handler)

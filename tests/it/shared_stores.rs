@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use crate::center::Center;
+use crate::http;
 use crate::intake::{Caller, assert_stored, check, county, files, queued, samples, send, wait};
 use crate::need;
 use crate::s3::{ACCESS_KEY, S3Server, SECRET_KEY};
@@ -44,6 +45,14 @@ impl Shared {
         entries.flatten().filter(|entry| entry.path().extension().is_some_and(|suffix| suffix == "seg")).count()
     }
 
+    /// A figure without labels, as Prometheus would read it.
+    fn figure(&self, name: &str) -> f64 {
+        let answer = http::get(self.center.http, "/metrics", &[]).expect("the center answers");
+        let text = answer.text();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no figure {name} in\n{text}"))
+    }
+
     fn wait_until_sealed(&self) {
         wait("everything to be sealed", || (self.spooled() == 0).then_some(()));
     }
@@ -77,7 +86,11 @@ fn studies_are_sealed_on_s3_read_back_from_there_and_found_again_after_a_restart
     }
     queued(&shared.center, &caller, 2);
     shared.wait_until_sealed();
+    wait("both packs to be counted", || (shared.figure("yunying_packs_sealed_total") >= 2.0).then_some(()));
     assert!(shared.packs() >= 2);
+    assert_eq!(shared.figure("yunying_spool_bytes"), 0.0);
+    let count = sent(&["QH_CT01", "NP_DR01"]).len();
+    assert_eq!(shared.figure("yunying_instances_received_total"), count as f64);
     assert_stored(&shared.center, &caller, &sent(&["QH_CT01", "NP_DR01"]));
     check(&shared.center);
 
@@ -105,9 +118,10 @@ fn with_s3_down_intake_goes_on_and_sealing_catches_up() {
         send(&shared.center, ae);
     }
     queued(&shared.center, &caller, 3);
-    let down = "the archive does not answer";
-    wait("the sealer to find the store down", || shared.center.said().contains(down).then_some(()));
-    assert!(shared.spooled() > 0, "what cannot be sealed stays in the spool");
+    wait("the sealer to find the store down", || (shared.figure("yunying_store_up") == 0.0).then_some(()));
+    assert!(shared.figure("yunying_spool_bytes") > 0.0, "what cannot be sealed stays in the spool");
+    let ready = http::get(shared.center.http, "/readyz", &[]).expect("the center answers");
+    assert_eq!(ready.status, 200, "a center without its object store still takes images");
 
     shared.store.resume();
     shared.wait_until_sealed();

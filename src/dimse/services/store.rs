@@ -9,13 +9,13 @@ pub struct Incoming {
     request: Command,
     writer: Writer,
     /// While this lives, the study it belongs to is not taken as complete.
-    _storing: Storing,
+    storing: Storing,
 }
 
 impl Incoming {
     pub fn begin(spool: &Spool, activity: &Activity, request: Command, meta: RecordMeta) -> Self {
         let storing = activity.storing(Sender::of(meta.device, &meta.calling_ae));
-        Self { writer: spool.begin(meta), request, _storing: storing }
+        Self { writer: spool.begin(meta), request, storing }
     }
 
     /// Where the next bytes of the data set go.
@@ -29,7 +29,9 @@ impl Incoming {
             Ok(_receipt) => Status::SUCCESS,
             Err(error) => {
                 tracing::error!(%error, "object refused");
-                status_of(&error)
+                let status = status_of(&error);
+                self.storing.refused(status.0);
+                status
             }
         };
         self.request.response(status)

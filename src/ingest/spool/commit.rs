@@ -87,6 +87,9 @@ fn commit_file(shared: &Shared, commits: Vec<Commit>) {
         for commit in commits {
             let position = commit.record.position;
             let record = synced.is_ok().then(|| Arc::new(commit.record));
+            if let Some(record) = &record {
+                shared.count_received(record);
+            }
             log.settle(segment.id, position, record.clone());
             answers.push((commit.reply, record.ok_or(SpoolError::Abandoned)));
         }

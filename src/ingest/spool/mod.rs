@@ -53,6 +53,7 @@ mod commit;
 mod disk;
 mod log;
 mod part10;
+mod probe;
 mod record;
 mod replay;
 #[cfg(test)]
@@ -63,6 +64,7 @@ mod writer;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
@@ -135,6 +137,14 @@ impl From<io::Error> for SpoolError {
 /// Proof that an object is on the device.
 pub type Receipt = Arc<Record>;
 
+/// What was acknowledged since the spool was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Received {
+    pub objects: u64,
+    /// Of the Part-10 files.
+    pub bytes: u64,
+}
+
 /// A handle to one open spool; clones share it. The last one to go ends the committer.
 #[derive(Clone)]
 pub struct Spool {
@@ -152,6 +162,8 @@ struct Shared {
     rotation: Mutex<()>,
     queue: CommitQueue,
     durable: watch::Sender<Position>,
+    received_objects: AtomicU64,
+    received_bytes: AtomicU64,
     pool: BufferPool,
     _lock: Box<dyn Send + Sync>,
 }
@@ -193,6 +205,8 @@ impl Spool {
             key: recovered.key,
             durable: watch::Sender::new(log.durable()),
             log: Mutex::new(log),
+            received_objects: AtomicU64::new(0),
+            received_bytes: AtomicU64::new(0),
             rotation: Mutex::new(()),
             queue: CommitQueue::default(),
             pool: BufferPool::new(options.buffer_size, options.keep_buffers),
@@ -248,6 +262,12 @@ impl Spool {
         Ok(bytes.into())
     }
 
+    /// What was acknowledged since the start.
+    pub fn received(&self) -> Received {
+        let Shared { received_objects, received_bytes, .. } = &*self.shared;
+        Received { objects: received_objects.load(Ordering::Relaxed), bytes: received_bytes.load(Ordering::Relaxed) }
+    }
+
     /// Every segment with durable records, oldest first.
     pub fn segments(&self) -> Vec<SegmentInfo> {
         self.shared.log().segments()
@@ -266,6 +286,11 @@ impl Spool {
 }
 
 impl Shared {
+    fn count_received(&self, record: &Record) {
+        self.received_objects.fetch_add(1, Ordering::Relaxed);
+        self.received_bytes.fetch_add(record.length, Ordering::Relaxed);
+    }
+
     /// The log's lock guards plain memory and is never held across I/O; a panic under it cannot leave it half changed
     /// in a way that loses records, since every record is on disk.
     fn log(&self) -> MutexGuard<'_, Log> {

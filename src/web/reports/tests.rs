@@ -1,22 +1,18 @@
 //! A report from its first letter to the verification page, through the routes.
 
-use std::sync::Arc;
-
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use crate::clock;
-use crate::config::Config;
 use crate::delivery::pdf::Printer;
 use crate::domain::{AccountId, ReportId};
 use crate::index::reports::tests::{LEASE, desk};
 use crate::index::testing::on_both_engines;
 use crate::index::{Db, on, reports, sessions};
-use crate::ingest::Ingest;
 use crate::reporting::printout::Place;
-use crate::web::{App, auth, passwords, service};
+use crate::web::{App, auth, passwords, service, testing};
 
 const PASSWORD: &str = "山高水长";
 
@@ -83,13 +79,9 @@ async fn center(db: &Db) -> (App, Printer, tempfile::TempDir) {
         on!(&mut tx, c => sqlx::query(sql).execute(c).await.map(drop)).unwrap();
     }
     tx.commit().await.unwrap();
-    let directory = tempfile::tempdir().unwrap();
-    let config = Config { data: directory.path().to_owned(), ..Config::default() };
-    let viewing = Ingest::open(&config, db).await.unwrap().viewing.clone();
-    let zone = config.zone().unwrap();
-    let place = Place { zone: zone.clone(), base: "https://imaging.example.cn".into() };
-    let printer = Printer { db: db.clone(), archive: viewing.archive.clone(), place };
-    let app = App { db: db.clone(), zone, viewing, config: Arc::new(config), stop: Default::default() };
+    let (app, directory) = testing::app(db).await;
+    let place = Place { zone: app.zone.clone(), base: "https://imaging.example.cn".into() };
+    let printer = Printer { db: db.clone(), archive: app.viewing.archive.clone(), place };
     (app, printer, directory)
 }
 
