@@ -1,8 +1,9 @@
 //! `cargo xtask bench`: how fast, beside a good peer on the same machine in the same run.
 //!
 //! Release builds, the same sender and the same data for both, turns interleaved, medians of the rounds. What runs in the browser is
-//! measured in the browser, by tests that are ignored otherwise; they print their figures after the table.
+//! measured in the browser, by tests that are ignored otherwise; no peer has a counterpart to that.
 
+mod ceiling;
 mod peer;
 mod store;
 mod table;
@@ -61,9 +62,18 @@ pub fn run() -> Result<()> {
     let mut browser = workspace::cargo();
     tools.announce(&mut browser);
     browser.args(["test", "--locked", "--test", "it", "--", "--ignored", "--nocapture", "measure::"]);
-    let in_browser = run::step("in the browser", &mut browser);
+    let in_browser = run::step_heard("in the browser", &mut browser);
+    if let Ok(said) = &in_browser {
+        said.lines().filter_map(figure).for_each(|(what, value, unit)| table.add_own(what, unit, value));
+    }
     table.print();
-    in_browser
+    in_browser.map(drop)
+}
+
+/// What a measurement in the browser prints: `figure`, what, value, unit, between tabulators.
+fn figure(line: &str) -> Option<(&str, f64, &str)> {
+    let mut fields = line.strip_prefix("figure\t")?.split('\t');
+    Some((fields.next()?, fields.next()?.parse().ok()?, fields.next()?))
 }
 
 /// A machine's token on a new data directory.

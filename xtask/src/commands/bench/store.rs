@@ -5,12 +5,15 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::ceiling;
 use super::table::{Figure, Table};
 use crate::{Doing, Failure, Result};
 
 /// Rounds; both programs take turns in each, because the machine's own speed drifts.
 const ROUNDS: u32 = 3;
-const ASSOCIATIONS: [u32; 2] = [1, 8];
+const STUDIES: usize = 4;
+const SLICES: usize = 100;
+const ASSOCIATIONS: [u32; 3] = [1, 8, 16];
 
 /// A receiver of images and the title it answers to.
 #[derive(Clone, Copy)]
@@ -35,27 +38,29 @@ fn make(yunying: &Path, home: &Path, studies: usize, slices: usize, seed: u32) -
 }
 
 pub fn measure(yunying: &Path, home: &Path, ours: Receiver, theirs: Option<Receiver>, table: &mut Table) -> Result<()> {
-    let mut rates = [(); ASSOCIATIONS.len()].map(|()| (Vec::new(), Vec::new()));
+    let mut rates = [(); ASSOCIATIONS.len()].map(|()| (Vec::new(), Vec::new(), Vec::new()));
     for round in 1..=ROUNDS {
-        for (associations, (our, their)) in ASSOCIATIONS.into_iter().zip(&mut rates) {
-            let samples = make(yunying, home, 4, 100, 100 * round + associations)?;
+        for (associations, (our, their, best)) in ASSOCIATIONS.into_iter().zip(&mut rates) {
+            let samples = make(yunying, home, STUDIES, SLICES, 100 * round + associations)?;
             our.push(send(yunying, &samples, ours, associations)?);
             if let Some(theirs) = theirs {
                 their.push(send(yunying, &samples, theirs, associations)?);
             }
+            best.push(ceiling::measure(home, associations as usize, STUDIES * SLICES)?);
             fs::remove_dir_all(&samples).doing("removing what was sent")?;
             let last = |rates: &[f64]| rates.last().map_or("-".to_owned(), |rate| format!("{rate:.0}"));
-            eprintln!("   round {round}, {associations} associations: ours {}/s, Orthanc {}/s", last(our), last(their));
+            eprintln!(
+                "   round {round}, {associations} associations: ours {}/s, Orthanc {}/s, TCP and fdatasync alone {}/s",
+                last(our),
+                last(their),
+                last(best)
+            );
         }
     }
-    for (associations, (our, their)) in ASSOCIATIONS.into_iter().zip(rates) {
-        table.add(
-            &format!("C-STORE, CT 0.5 MB, {associations} association(s)"),
-            "/s",
-            Figure::MoreIsBetter,
-            &our,
-            &their,
-        );
+    for (associations, (our, their, best)) in ASSOCIATIONS.into_iter().zip(rates) {
+        let what = format!("C-STORE, CT 0.5 MB, {associations} association(s)");
+        table.add(&what, "/s", Figure::MoreIsBetter, &our, &their);
+        table.add_limit("  of plain TCP with the same group fdatasync", "/s", &our, &best);
     }
     Ok(())
 }

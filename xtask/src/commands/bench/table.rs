@@ -28,8 +28,27 @@ impl Table {
         ));
     }
 
+    /// Medians of ours and of what the machine can do at all, and our share of it.
+    pub fn add_limit(&mut self, what: &str, unit: &str, ours: &[f64], limit: &[f64]) {
+        let share = median(ours).zip(median(limit)).map(|(our, limit)| our / limit * 100.0);
+        self.lines.push(format!(
+            "{what:<44} {:>12} {:>12} {:>8}",
+            shown(median(ours), unit),
+            shown(median(limit), unit),
+            share.map_or("-".to_owned(), |share| format!("{share:.0} %"))
+        ));
+    }
+
+    /// A figure that no peer has.
+    pub fn add_own(&mut self, what: &str, unit: &str, value: f64) {
+        self.add(what, unit, Figure::LessIsBetter, &[value], &[]);
+    }
+
     pub fn print(&self) {
-        println!("\n{:<44} {:>12} {:>12} {:>8}", "median of interleaved rounds", "Yunying", "Orthanc", "better");
+        println!(
+            "\n{:<44} {:>12} {:>12} {:>8}",
+            "medians of interleaved rounds; beside: Orthanc", "Yunying", "beside", "ratio"
+        );
         println!("{}", "-".repeat(79));
         for line in &self.lines {
             println!("{line}");
