@@ -1,12 +1,13 @@
 //! What a display needs to know of an image, read from its header: [`wire::ImageAttrs`].
 //!
-//! Enhanced multi-frame objects keep most of it in functional groups (PS3.3 C.7.6.16): the first frame's group counts
-//! before the shared one, and both before the top level.
+//! Enhanced multi-frame objects keep most of it in functional groups (PS3.3 C.7.6.16), see [`super::groups`]: a frame's own
+//! group counts before the shared one, and both before the top level.
 
-use wire::{ImageAttrs, Photometric, UltrasoundRegion, VoiFunction, VoiWindow};
+use wire::{FrameAttrs, ImageAttrs, Photometric, UltrasoundRegion, VoiFunction, VoiWindow};
 
+use super::groups::{Groups, frames};
 use super::palette::{lut, palette};
-use super::{Dataset, Header, Tag, tags, uids};
+use super::{Dataset, Header, tags, uids};
 
 /// Most windows, LUTs or regions kept of one image.
 const FEW: usize = 32;
@@ -21,16 +22,14 @@ pub fn image_attrs(header: &Header) -> Option<ImageAttrs> {
     let allocated = small(tags::BITS_ALLOCATED)?;
     let stored = small(tags::BITS_STORED).filter(|&n| n <= allocated).unwrap_or(allocated);
     let signed = set.int(tags::PIXEL_REPRESENTATION) == Some(1);
-    let frames = frame_count(set);
+    let frame_total = frame_count(set);
     let photometric = delivered_photometric(header, samples_per_pixel);
-    let transform = Groups::of(set, tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE);
-    let voi = Groups::of(set, tags::FRAME_VOILUT_SEQUENCE);
-    let measures = Groups::of(set, tags::PIXEL_MEASURES_SEQUENCE);
-    let slope = transform.float(tags::RESCALE_SLOPE).filter(|&s| s != 0.0);
+    let groups = Groups::new(set, frames(set).first());
+    let first = frame_attrs(&groups);
     Some(ImageAttrs {
         rows: rows.into(),
         columns: columns.into(),
-        frames,
+        frames: frame_total,
         samples_per_pixel,
         photometric,
         // Single bits are delivered one a byte.
@@ -39,12 +38,12 @@ pub fn image_attrs(header: &Header) -> Option<ImageAttrs> {
         // Samples are delivered cut to their stored bits.
         high_bit: stored - 1,
         signed,
-        rescale_slope: slope.unwrap_or(1.0),
-        rescale_intercept: transform.float(tags::RESCALE_INTERCEPT).unwrap_or(0.0),
-        rescale_type: transform.text(tags::RESCALE_TYPE),
+        rescale_slope: first.rescale_slope,
+        rescale_intercept: first.rescale_intercept,
+        rescale_type: groups.text(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE, tags::RESCALE_TYPE),
         modality_lut: set.item(tags::MODALITY_LUT_SEQUENCE).and_then(|item| lut(item, signed)),
-        windows: windows(&voi),
-        voi_function: match voi.text(tags::VOILUT_FUNCTION).as_str() {
+        windows: first.windows.clone(),
+        voi_function: match groups.text(tags::FRAME_VOILUT_SEQUENCE, tags::VOILUT_FUNCTION).as_str() {
             "LINEAR_EXACT" => VoiFunction::LinearExact,
             "SIGMOID" => VoiFunction::Sigmoid,
             _ => VoiFunction::Linear,
@@ -53,19 +52,19 @@ pub fn image_attrs(header: &Header) -> Option<ImageAttrs> {
         palette: if photometric == Photometric::Palette { palette(set, signed) } else { None },
         padding: padding(set),
         inverse: set.uid(tags::PRESENTATION_LUT_SHAPE) == Some("INVERSE"),
-        pixel_spacing: measures.array::<2>(tags::PIXEL_SPACING).and_then(spacing),
+        pixel_spacing: first.pixel_spacing,
         imager_spacing: array::<2>(&set.floats(tags::IMAGER_PIXEL_SPACING)).and_then(spacing),
         aspect: aspect(set),
-        position: Groups::of(set, tags::PLANE_POSITION_SEQUENCE).array(tags::IMAGE_POSITION_PATIENT),
-        orientation: Groups::of(set, tags::PLANE_ORIENTATION_SEQUENCE).array(tags::IMAGE_ORIENTATION_PATIENT),
-        slice_thickness: measures.float(tags::SLICE_THICKNESS),
+        position: first.position,
+        orientation: first.orientation,
+        slice_thickness: first.slice_thickness,
         slice_location: set.float(tags::SLICE_LOCATION),
         kvp: set.float(tags::KVP),
         mas: exposure(set),
         patient_orientation: set.texts(tags::PATIENT_ORIENTATION).join("\\"),
         laterality: set.text(tags::IMAGE_LATERALITY).or_else(|| set.text(tags::LATERALITY)).unwrap_or_default(),
         view: view(set),
-        frame_times_ms: frame_times(set, frames),
+        frame_times_ms: frame_times(set, frame_total),
         regions: regions(set),
         lossy_at_source: is_lossy(header),
         lossy_ratio: set.floats(tags::LOSSY_IMAGE_COMPRESSION_RATIO).into_iter().reduce(|a, b| a * b),
@@ -74,7 +73,33 @@ pub fn image_attrs(header: &Header) -> Option<ImageAttrs> {
             Some("NO") => Some(false),
             _ => None,
         },
+        each_frame: each_frame(set, frame_total, &first),
     })
+}
+
+/// What one frame says for itself.
+fn frame_attrs(groups: &Groups) -> FrameAttrs {
+    let transform = tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE;
+    let measures = tags::PIXEL_MEASURES_SEQUENCE;
+    FrameAttrs {
+        rescale_slope: groups.float(transform, tags::RESCALE_SLOPE).filter(|&slope| slope != 0.0).unwrap_or(1.0),
+        rescale_intercept: groups.float(transform, tags::RESCALE_INTERCEPT).unwrap_or(0.0),
+        windows: windows(groups),
+        pixel_spacing: groups.array::<2>(measures, tags::PIXEL_SPACING).and_then(spacing),
+        position: groups.array(tags::PLANE_POSITION_SEQUENCE, tags::IMAGE_POSITION_PATIENT),
+        orientation: groups.array(tags::PLANE_ORIENTATION_SEQUENCE, tags::IMAGE_ORIENTATION_PATIENT),
+        slice_thickness: groups.float(measures, tags::SLICE_THICKNESS),
+    }
+}
+
+/// Empty where every frame says what the first does, or where not every frame has its group: then nothing is certain.
+fn each_frame(set: &Dataset, count: u32, first: &FrameAttrs) -> Vec<FrameAttrs> {
+    let own = frames(set);
+    if count < 2 || own.len() != count as usize {
+        return Vec::new();
+    }
+    let all: Vec<FrameAttrs> = own.iter().map(|frame| frame_attrs(&Groups::new(set, Some(frame)))).collect();
+    if all.iter().all(|frame| frame == first) { Vec::new() } else { all }
 }
 
 /// Number of Frames, never less than one, never more than a viewer could page through.
@@ -105,38 +130,7 @@ fn delivered_photometric(header: &Header, samples: u16) -> Photometric {
     }
 }
 
-/// Where an attribute of a functional group macro may stand, nearest first.
-struct Groups<'a>(Vec<&'a Dataset>);
-
-impl<'a> Groups<'a> {
-    fn of(set: &'a Dataset, group: Tag) -> Self {
-        let first_frame = set.item(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE).and_then(|item| item.item(group));
-        let shared = set.item(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE).and_then(|item| item.item(group));
-        Self([first_frame, shared, Some(set)].into_iter().flatten().collect())
-    }
-
-    fn floats(&self, tag: Tag) -> Vec<f64> {
-        self.0.iter().map(|set| set.floats(tag)).find(|values| !values.is_empty()).unwrap_or_default()
-    }
-
-    fn float(&self, tag: Tag) -> Option<f64> {
-        self.floats(tag).first().copied()
-    }
-
-    fn array<const N: usize>(&self, tag: Tag) -> Option<[f64; N]> {
-        array(&self.floats(tag))
-    }
-
-    fn texts(&self, tag: Tag) -> Vec<String> {
-        self.0.iter().map(|set| set.texts(tag)).find(|values| !values.is_empty()).unwrap_or_default()
-    }
-
-    fn text(&self, tag: Tag) -> String {
-        self.texts(tag).into_iter().next().unwrap_or_default()
-    }
-}
-
-fn array<const N: usize>(values: &[f64]) -> Option<[f64; N]> {
+pub(super) fn array<const N: usize>(values: &[f64]) -> Option<[f64; N]> {
     values.first_chunk().copied()
 }
 
@@ -146,9 +140,11 @@ fn spacing([rows, columns]: [f64; 2]) -> Option<(f64, f64)> {
 }
 
 /// Window Center and Width in pairs (PS3.3 C.11.2.1.2).
-fn windows(voi: &Groups) -> Vec<VoiWindow> {
-    let explanations = voi.texts(tags::WINDOW_CENTER_WIDTH_EXPLANATION);
-    let pairs = voi.floats(tags::WINDOW_CENTER).into_iter().zip(voi.floats(tags::WINDOW_WIDTH)).take(FEW).enumerate();
+fn windows(groups: &Groups) -> Vec<VoiWindow> {
+    let voi = tags::FRAME_VOILUT_SEQUENCE;
+    let explanations = groups.texts(voi, tags::WINDOW_CENTER_WIDTH_EXPLANATION);
+    let (centers, widths) = (groups.floats(voi, tags::WINDOW_CENTER), groups.floats(voi, tags::WINDOW_WIDTH));
+    let pairs = centers.into_iter().zip(widths).take(FEW).enumerate();
     pairs
         .filter(|(_, (_, width))| *width > 0.0)
         .map(|(i, (center, width))| VoiWindow {

@@ -6,6 +6,7 @@
 mod charset;
 mod dataset;
 mod fragments;
+mod groups;
 mod header;
 mod image;
 mod json;

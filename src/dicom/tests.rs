@@ -256,6 +256,10 @@ fn functional_groups_are_read_shared_and_first_frame() {
     assert_eq!(attrs.orientation, Some([-1.0, 0.0, 0.0, 0.0, 1.0, 0.0]));
     assert_eq!((attrs.windows[0].center, attrs.windows[0].width), (49.0, 102.0));
     assert!(attrs.frame_times_ms.is_empty());
+    let places: Vec<_> = attrs.clone().into_frames().iter().map(|frame| frame.position).collect();
+    assert_eq!(places, [Some([99.5, -301.5, -159.0]), Some([99.5, -301.5, -149.0])]);
+    let Some(plain) = open("pydicom/test_files/CT_small.dcm") else { return };
+    assert_eq!(image_attrs(&plain).unwrap().into_frames().len(), 1);
 }
 
 #[test]

@@ -40,5 +40,6 @@ pub(crate) fn attrs(columns: u32, rows: u32, bits: u16) -> ImageAttrs {
         lossy_at_source: false,
         lossy_ratio: None,
         burned_in: None,
+        each_frame: Vec::new(),
     }
 }

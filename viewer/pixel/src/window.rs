@@ -36,8 +36,9 @@ pub fn opening(attrs: &ImageAttrs, modality: &str, samples: Option<&Samples>) ->
         return own;
     }
     match (modality, attrs.bits_stored) {
-        ("CT", _) => linear(400.0, 40.0),
+        // A screenshot under the CT's modality holds greys, not Hounsfield units.
         (_, 1..=8) => whole_range(attrs),
+        ("CT", _) => linear(400.0, 40.0),
         _ => samples.and_then(|s| from_pixels(s, attrs)).unwrap_or_else(|| whole_range(attrs)),
     }
 }
@@ -167,6 +168,8 @@ mod tests {
         assert_eq!(opening(&a, "CT", None), linear(350.0, 50.0));
         a.voi_luts.push(Lut { first: 0, bits: 16, data: vec![0, 1], explanation: String::new() });
         assert_eq!(opening(&a, "DX", None), Voi::Lut(0));
+        let screenshot = attrs(2, 2, 8);
+        assert_eq!(opening(&screenshot, "CT", None), whole_range(&screenshot));
     }
 
     #[test]

@@ -96,7 +96,7 @@ super::table! {
     KEY_SLICE: "上一层 / 下一层", "Slice";
     KEY_SERIES: "上一序列 / 下一序列", "Series";
     KEY_ENDS: "第一层 / 最后一层", "First / last slice";
-    KEY_TOOLS: "窗宽窗位、缩放、移动", "Window, zoom, pan";
+    KEY_TOOLS: "翻层、窗宽窗位、缩放、移动", "Scroll, window, zoom, pan";
     KEY_DISTANCE: "测距 / 删去最近的", "Distance / delete the newest";
     KEY_PRESETS: "窗位预设、自动", "Window presets, auto";
     KEY_FIT: "适合窗口 / 原大", "Fit / actual size";

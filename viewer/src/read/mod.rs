@@ -38,7 +38,7 @@ const KEYS: &[KeyLine] = &[
     ("↑ ↓", say::KEY_SLICE),
     ("PgUp PgDn", say::KEY_SERIES),
     ("Home End", say::KEY_ENDS),
-    ("W Z M", say::KEY_TOOLS),
+    ("T W Z M", say::KEY_TOOLS),
     ("D Del", say::KEY_DISTANCE),
     ("1 2 3 0", say::KEY_PRESETS),
     ("F", say::KEY_FIT),

@@ -7,7 +7,7 @@ use wire::{CaseRow, Delivery, InstanceImage, StudyImages};
 
 use crate::clock;
 use crate::i18n::{self, say, t};
-use crate::viewport::{Quality, ViewerHandle, ViewerState, ViewerStudy, Viewport};
+use crate::viewport::{ViewerHandle, ViewerStudy, Viewport};
 use crate::web;
 
 const PLACE: &str = ".viewport-place";
@@ -47,10 +47,10 @@ pub fn take_keyboard() {
     web::focus_selector(PLACE);
 }
 
-/// The image is not on the screen as the device sent it: nobody signs on that. A study with nothing to show is exempt.
+/// The image on the screen is not one to sign on: still coming, a preview, or one that failed. A study with nothing to show
+/// is exempt.
 pub fn not_yet_whole(handle: ViewerHandle, images: &StudyImages) -> bool {
     let viewable = |image: &InstanceImage| !matches!(image.delivery, Delivery::Unavailable | Delivery::NoImage);
     let any = images.series.iter().flat_map(|series| &series.instances).any(viewable);
-    any && (handle.state() == ViewerState::Loading
-        || handle.shown().is_some_and(|shown| shown.quality == Quality::Preview))
+    any && !handle.is_diagnostic()
 }

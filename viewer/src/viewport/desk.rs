@@ -19,10 +19,20 @@ use super::workers::Pool;
 /// What the left button does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tool {
+    /// Through the stack, a slice each few pixels: what a finger does until told otherwise.
+    Scroll,
     Window,
     Zoom,
     Pan,
     Distance,
+}
+
+impl Tool {
+    /// Fingers scroll; a mouse has a wheel for that and windows.
+    pub fn at_first() -> Self {
+        let coarse = web_sys::window().and_then(|w| w.match_media("(pointer: coarse)").ok().flatten());
+        if coarse.is_some_and(|query| query.matches()) { Tool::Scroll } else { Tool::Window }
+    }
 }
 
 /// An open study, sorted into stacks.
@@ -30,14 +40,16 @@ pub enum Tool {
 pub struct Open {
     pub study: Arc<ViewerStudy>,
     pub stacks: Vec<Stack>,
-    attrs: HashMap<i64, Arc<ImageAttrs>>,
+    /// Of each instance, its frames' in turn, or one for all of them.
+    attrs: HashMap<i64, Vec<Arc<ImageAttrs>>>,
 }
 
 impl Open {
     fn new(study: Arc<ViewerStudy>) -> Self {
         let stacks = stacks::stacks(&study.images);
         let all = study.images.series.iter().flat_map(|s| &s.instances);
-        let attrs = all.filter_map(|i| i.attrs.clone().map(|a| (i.instance, Arc::new(a)))).collect();
+        let frames = |attrs: ImageAttrs| attrs.into_frames().into_iter().map(Arc::new).collect();
+        let attrs = all.filter_map(|i| i.attrs.clone().map(|attrs| (i.instance, frames(attrs)))).collect();
         Self { study, stacks, attrs }
     }
 
@@ -53,8 +65,9 @@ impl Open {
         &self.series(slot).instances[slot.instance]
     }
 
-    pub fn attrs(&self, instance: i64) -> Option<Arc<ImageAttrs>> {
-        self.attrs.get(&instance).cloned()
+    pub fn attrs(&self, key: FrameKey) -> Option<Arc<ImageAttrs>> {
+        let frames = self.attrs.get(&key.instance)?;
+        frames.get(key.frame.saturating_sub(1) as usize).or(frames.first()).cloned()
     }
 }
 
@@ -176,7 +189,7 @@ impl Desk {
             panes: [Pane::new(), Pane::new()],
             layout: RwSignal::new(1),
             focus: RwSignal::new(0),
-            tool: RwSignal::new(Tool::Window),
+            tool: RwSignal::new(Tool::at_first()),
             measures: RwSignal::new(Vec::new()),
             arrivals: RwSignal::new(0),
             handle,
@@ -254,7 +267,7 @@ impl Desk {
         let films = open.stacks.iter().filter(|s| s.slots.len() == 1 && is_film(&open, s)).count();
         self.layout.set(if films >= 2 { 2 } else { 1 });
         self.focus.set(0);
-        self.tool.set(Tool::Window);
+        self.tool.set(Tool::at_first());
         self.open.set(Some(open));
     }
 

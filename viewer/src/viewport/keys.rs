@@ -22,6 +22,7 @@ pub fn pressed(desk: Desk, event: &KeyboardEvent) -> bool {
     }
     let pane = desk.focused_untracked();
     match event.key().as_str() {
+        "t" | "T" => desk.tool.set(Tool::Scroll),
         "w" | "W" => desk.tool.set(Tool::Window),
         "z" | "Z" => desk.tool.set(Tool::Zoom),
         "m" | "M" => desk.tool.set(Tool::Pan),

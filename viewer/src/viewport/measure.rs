@@ -33,17 +33,29 @@ pub fn source_words(source: Source) -> &'static str {
     }
 }
 
-/// What the report is told of a measurement.
+/// What the report is told of a measurement: a length whose scale nobody vouches for in the patient says so in the text.
 pub fn reported(attrs: &ImageAttrs, measure: &Measure) -> Measured {
     let source = match length(attrs, measure.from, measure.to) {
         Length::Millimetres(_, source) => source,
         Length::Pixels(_) => Source::None,
     };
+    let words = length_words(attrs, measure);
     Measured {
         instance: measure.key.instance,
         frame: measure.key.frame,
-        text: length_words(attrs, measure),
+        text: match source {
+            Source::Region | Source::PixelSpacing => words,
+            Source::Detector | Source::None => format!("{words}（{}）", plain_source(source)),
+        },
         source: source_words(source).to_owned(),
+    }
+}
+
+/// The same inside brackets of a Chinese report, whatever the page's language.
+fn plain_source(source: Source) -> &'static str {
+    match source {
+        Source::Detector => "探测器平面测值，未校正放大",
+        _ => "未标定",
     }
 }
 

@@ -77,7 +77,7 @@ pub fn Viewport(
     Effect::new(move |_| {
         let Some(open) = desk.open.get() else { return };
         let all = desk.measures.get();
-        let told = all.iter().filter_map(|m| Some(measure::reported(&*open.attrs(m.key.instance)?, m)));
+        let told = all.iter().filter_map(|m| Some(measure::reported(&*open.attrs(m.key)?, m)));
         handle.set_measured(told.collect());
     });
     for pane in desk.panes {

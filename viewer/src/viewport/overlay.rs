@@ -55,7 +55,7 @@ impl Seen {
 pub fn Overlay(desk: Desk, pane: Pane) -> impl IntoView {
     let seen = Memo::new(move |_| {
         let shown = pane.shown.get()?;
-        let attrs = desk.open.get()?.attrs(shown.slot.key.instance)?;
+        let attrs = desk.open.get()?.attrs(shown.slot.key)?;
         let canvas = pane.canvas.get();
         let placement = pane.camera.get().placement(canvas, extent(&attrs));
         let size = (canvas.width / canvas.density, canvas.height / canvas.density);

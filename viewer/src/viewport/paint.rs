@@ -95,7 +95,7 @@ pub fn draw(desk: &Desk, pane: &Pane, canvas: &HtmlCanvasElement, painter: &mut 
 fn due(desk: &Desk, open: &Open, at: At) -> Due {
     let (Some(slot), Some(store)) = (open.slot(at), desk.store()) else { return Due::Nothing };
     let image = open.instance(slot);
-    let Some(attrs) = open.attrs(slot.key.instance).filter(|_| image.delivery != Delivery::Unavailable) else {
+    let Some(attrs) = open.attrs(slot.key).filter(|_| image.delivery != Delivery::Unavailable) else {
         return Due::Never(image.reason.clone());
     };
     match store.load(slot.key) {
@@ -205,7 +205,7 @@ fn label(desk: &Desk, pane: &Pane, canvas: &HtmlCanvasElement, open: Option<&Ope
             ("data-frame", shown.slot.key.frame.to_string()),
             ("data-quality", shown.quality.word().to_owned()),
         ]);
-        if let Some(attrs) = open.attrs(shown.slot.key.instance) {
+        if let Some(attrs) = open.attrs(shown.slot.key) {
             let p = pane.camera.get_untracked().placement(pane.canvas.get_untracked(), extent(&attrs));
             said.push(("data-window", pixel::render::voi_words(shown.view.voi, &attrs)));
             said.push(("data-placement", format!("{} {} {} {} {} {}", p.a, p.b, p.c, p.d, p.e, p.f)));

@@ -25,12 +25,16 @@ const SINGLE: usize = 1;
 struct Drag {
     what: Tool,
     from: (f64, f64),
+    /// The slot it began at.
+    slot: usize,
     camera: Camera,
     view: Option<View>,
     /// It has gone further than a click's tremor.
     moving: bool,
 }
 
+/// CSS pixels a finger moves from one slice to the next.
+const SLICE: f64 = 6.0;
 /// CSS pixels a hand trembles while it clicks.
 const TREMOR: f64 = 3.0;
 
@@ -42,10 +46,19 @@ pub fn PaneView(desk: Desk, index: usize) -> impl IntoView {
     keep_drawn(desk, pane, canvas);
     watch_size(pane, surface);
     let drag = StoredValue::new_local(None::<Drag>);
+    let fingers = StoredValue::new_local(Fingers::default());
     let rolled = StoredValue::new_local(0.0f64);
 
     let down = move |event: PointerEvent| {
         desk.focus.set(index);
+        if fingers.try_update_value(|all| all.put(&event, pane)).unwrap_or(false) {
+            // A second finger: what the first began is not meant.
+            if drag.get_value().is_some_and(|held| held.what == Tool::Distance) {
+                desk.measures.update(|all| all.truncate(all.len().saturating_sub(1)));
+            }
+            drag.set_value(None);
+            return;
+        }
         let Some(what) = tool_of(&event, desk.tool.get_untracked()) else { return };
         if let Some(target) = event.current_target().and_then(|t| t.dyn_into::<web_sys::Element>().ok()) {
             target.set_pointer_capture(event.pointer_id()).unwrap_or_default();
@@ -57,12 +70,18 @@ pub fn PaneView(desk: Desk, index: usize) -> impl IntoView {
         drag.set_value(Some(Drag {
             what,
             from,
+            slot: pane.at.get_untracked().slot,
             camera: pane.camera.get_untracked(),
             view: pane.view.get_untracked(),
             moving: false,
         }));
     };
     let moved = move |event: PointerEvent| {
+        if let Some(pinch) = fingers.try_update_value(|all| all.moved(&event, pane)).flatten() {
+            pane.camera.update(|camera| *camera = camera.moved(pinch.by.0, pinch.by.1));
+            zoom(desk, pane, pinch.factor, pinch.at);
+            return;
+        }
         let Some(mut held) = drag.get_value() else { return };
         let now = at(&event, pane);
         let gone = (now.0 - held.from.0).hypot(now.1 - held.from.1) / pane.canvas.get_untracked().density;
@@ -72,7 +91,8 @@ pub fn PaneView(desk: Desk, index: usize) -> impl IntoView {
             follow(desk, pane, held, now);
         }
     };
-    let up = move |_: PointerEvent| {
+    let up = move |event: PointerEvent| {
+        fingers.update_value(|all| all.lifted(&event));
         if drag.get_value().is_some_and(|d| d.what == Tool::Distance) {
             end_measure(desk);
         }
@@ -135,6 +155,55 @@ fn is_prior(desk: Desk) -> bool {
     desk.open.with(|o| o.as_ref().is_some_and(|o| o.study.prior))
 }
 
+/// Fingers on the canvas: two of them move and zoom the image between them.
+#[derive(Default)]
+struct Fingers(Vec<(i32, (f64, f64))>);
+
+/// What two fingers did since the last event, in canvas coordinates.
+struct Pinch {
+    by: (f64, f64),
+    factor: f64,
+    at: (f64, f64),
+}
+
+impl Fingers {
+    /// Whether it is not the first.
+    fn put(&mut self, event: &PointerEvent, pane: Pane) -> bool {
+        if event.pointer_type() != "touch" {
+            return false;
+        }
+        self.lifted(event);
+        self.0.push((event.pointer_id(), at(event, pane)));
+        self.0.len() > 1
+    }
+
+    fn moved(&mut self, event: &PointerEvent, pane: Pane) -> Option<Pinch> {
+        let now = at(event, pane);
+        let moving = self.0.iter().take(2).position(|(id, _)| *id == event.pointer_id());
+        let before = self.two();
+        if let Some(moving) = moving {
+            self.0[moving].1 = now;
+        }
+        let (before, after) = (before?, self.two()?);
+        moving?;
+        let between = |(a, b): ((f64, f64), (f64, f64))| ((a.0 + b.0) / 2.0, (a.1 + b.1) / 2.0);
+        let apart = |(a, b): ((f64, f64), (f64, f64))| (a.0 - b.0).hypot(a.1 - b.1).max(1.0);
+        let (from, to) = (between(before), between(after));
+        Some(Pinch { by: (to.0 - from.0, to.1 - from.1), factor: apart(after) / apart(before), at: to })
+    }
+
+    fn two(&self) -> Option<((f64, f64), (f64, f64))> {
+        match self.0.as_slice() {
+            [(_, a), (_, b), ..] => Some((*a, *b)),
+            _ => None,
+        }
+    }
+
+    fn lifted(&mut self, event: &PointerEvent) {
+        self.0.retain(|(id, _)| *id != event.pointer_id());
+    }
+}
+
 /// The tool of a press: left is the tool in hand, middle moves, right zooms.
 fn tool_of(event: &PointerEvent, in_hand: Tool) -> Option<Tool> {
     match event.button() {
@@ -147,6 +216,7 @@ fn tool_of(event: &PointerEvent, in_hand: Tool) -> Option<Tool> {
 
 pub fn tool_word(tool: Tool) -> &'static str {
     match tool {
+        Tool::Scroll => "scroll",
         Tool::Window => "window",
         Tool::Zoom => "zoom",
         Tool::Pan => "pan",
@@ -167,7 +237,7 @@ fn at(event: &web_sys::MouseEvent, pane: Pane) -> (f64, f64) {
 /// Where the image on this canvas lies, if one is on it.
 pub fn placement(desk: Desk, pane: Pane) -> Option<Affine> {
     let shown = pane.shown.get_untracked()?;
-    let attrs = desk.open.get_untracked()?.attrs(shown.slot.key.instance)?;
+    let attrs = desk.open.get_untracked()?.attrs(shown.slot.key)?;
     Some(pane.camera.get_untracked().placement(pane.canvas.get_untracked(), extent(&attrs)))
 }
 
@@ -175,6 +245,14 @@ fn follow(desk: Desk, pane: Pane, drag: Drag, now: (f64, f64)) {
     let (dx, dy) = (now.0 - drag.from.0, now.1 - drag.from.1);
     let density = pane.canvas.get_untracked().density;
     match drag.what {
+        Tool::Scroll => {
+            let slices = (dy / density / SLICE).trunc() as isize;
+            let by = drag.slot as isize + slices - pane.at.get_untracked().slot as isize;
+            if by != 0 {
+                pane.playing.set(false);
+                desk.step(pane, by);
+            }
+        }
         Tool::Pan => pane.camera.set(drag.camera.moved(dx, dy)),
         Tool::Zoom => {
             pane.camera.set(drag.camera);
@@ -182,7 +260,7 @@ fn follow(desk: Desk, pane: Pane, drag: Drag, now: (f64, f64)) {
         }
         Tool::Window => {
             let (Some(view), Some(shown)) = (drag.view, pane.shown.get_untracked()) else { return };
-            let Some(attrs) = desk.open.get_untracked().and_then(|o| o.attrs(shown.slot.key.instance)) else { return };
+            let Some(attrs) = desk.open.get_untracked().and_then(|o| o.attrs(shown.slot.key)) else { return };
             let (center, width, function) = as_window(view.voi, &attrs);
             // The whole width over 400 CSS pixels: fine for narrow windows, quick for wide ones.
             let unit = width.max(8.0) / 400.0 / density;
@@ -205,7 +283,7 @@ fn follow(desk: Desk, pane: Pane, drag: Drag, now: (f64, f64)) {
 
 pub fn zoom(desk: Desk, pane: Pane, factor: f64, at: (f64, f64)) {
     let Some(shown) = pane.shown.get_untracked() else { return };
-    let Some(attrs) = desk.open.get_untracked().and_then(|o| o.attrs(shown.slot.key.instance)) else { return };
+    let Some(attrs) = desk.open.get_untracked().and_then(|o| o.attrs(shown.slot.key)) else { return };
     let canvas = pane.canvas.get_untracked();
     pane.camera.update(|camera| *camera = camera.zoomed_at(factor, at, canvas, extent(&attrs)));
 }

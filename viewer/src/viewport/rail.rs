@@ -31,7 +31,7 @@ fn thumbnail(desk: Desk, open: &Arc<Open>, n: usize) -> impl IntoView + use<> {
     let stack = &open.stacks[n];
     let slot = stack.slots[opening_slot(stack)];
     let series = open.series(slot).clone();
-    let attrs = open.attrs(slot.key.instance);
+    let attrs = open.attrs(slot.key);
     let count = stack.slots.len();
     let is_clip = stack.times.is_some();
     let label = label(&series.description, &series.modality, n);

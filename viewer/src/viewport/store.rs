@@ -24,6 +24,8 @@ use super::workers::Pool;
 
 /// Connections a browser keeps to one server over HTTP/1.1 are six; the page needs some for itself.
 const CONNECTIONS: usize = 4;
+/// Frames being fetched or decoded at once.
+const AT_ONCE: usize = 12;
 /// Compressed clip frames kept so that going round again needs no network.
 const PACKED_BYTES: usize = 96 << 20;
 
@@ -49,11 +51,21 @@ pub enum Delay {
 pub struct Recipe {
     pub layout: Layout,
     pub photometric: wire::Photometric,
+    /// Bytes that the decoded frame takes.
+    weight: usize,
 }
 
 impl Recipe {
-    pub fn of(attrs: &ImageAttrs) -> Self {
-        Self { layout: Layout::of(attrs), photometric: attrs.photometric }
+    pub fn of(delivery: Delivery, attrs: &ImageAttrs) -> Self {
+        let layout = Layout::of(attrs);
+        let per_pixel = match (delivery, layout.per_pixel) {
+            // The browser decodes to four bytes a pixel.
+            (Delivery::Jpeg, _) => 4,
+            (_, 1) => usize::from(layout.bits_allocated.div_ceil(8)),
+            (_, samples) => usize::from(samples),
+        };
+        let weight = layout.columns as usize * layout.rows as usize * per_pixel;
+        Self { layout, photometric: attrs.photometric, weight }
     }
 }
 
@@ -112,7 +124,7 @@ impl FrameStore {
     /// Makes an instance's frames known; those that can't be shown are never asked for.
     pub fn know(&self, instance: i64, delivery: Delivery, attrs: &ImageAttrs) {
         if !matches!(delivery, Delivery::Unavailable | Delivery::NoImage) {
-            self.inner.borrow_mut().recipes.insert(instance, Recipe::of(attrs));
+            self.inner.borrow_mut().recipes.insert(instance, Recipe::of(delivery, attrs));
         }
     }
 
@@ -291,7 +303,8 @@ impl Inner {
 
     /// The most wanted frame that can be started now.
     fn next(&self) -> Option<FrameKey> {
-        if self.closed || self.fetching() >= CONNECTIONS {
+        let busy = self.frames.values().filter(|entry| matches!(entry, Entry::Busy { .. })).count();
+        if self.closed || busy >= AT_ONCE || self.fetching() >= CONNECTIONS {
             return None;
         }
         let startable = |key: &&FrameKey| {
@@ -303,8 +316,21 @@ impl Inner {
                 }
         };
         let key = *self.wanted.iter().find(startable)?;
-        let room = self.weight < self.budget || self.furthest().is_some_and(|(rank, _)| rank > self.rank_of(key));
+        let room = self.rank_of(key) == 0
+            || self.weight + self.coming() + self.size(key) <= self.budget
+            || self.furthest().is_some_and(|(rank, _)| rank > self.rank_of(key));
         room.then_some(key)
+    }
+
+    /// Bytes that one decoded frame will take.
+    fn size(&self, key: FrameKey) -> usize {
+        self.recipes.get(&key.instance).map_or(0, |recipe| recipe.weight)
+    }
+
+    /// Bytes that the frames on their way will take.
+    fn coming(&self) -> usize {
+        let busy = self.frames.iter().filter(|(_, entry)| matches!(entry, Entry::Busy { .. }));
+        busy.map(|(&key, _)| self.size(key)).sum()
     }
 
     fn rank_of(&self, key: FrameKey) -> usize {

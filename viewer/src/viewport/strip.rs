@@ -14,6 +14,7 @@ pub fn Strip(desk: Desk) -> impl IntoView {
     let presets = Memo::new(move |_| presets(desk));
     view! {
         <div class="vp-strip" role="toolbar" aria-label=say("工具", "Tools") on:mousedown=|event| event.prevent_default()>
+            {tool(desk, Tool::Scroll, "queue", say("翻层", "Scroll"), "T")}
             {tool(desk, Tool::Window, "contrast", say("窗宽窗位", "Window"), "W")}
             {tool(desk, Tool::Zoom, "search", say("缩放", "Zoom"), "Z")}
             {tool(desk, Tool::Pan, "move", say("移动", "Pan"), "M")}
@@ -69,7 +70,7 @@ fn preset(desk: Desk, preset: Preset) -> impl IntoView {
 /// Presets of the image on the focused canvas.
 fn presets(desk: Desk) -> Vec<Preset> {
     let (Some(open), Some(shown)) = (desk.open.get(), desk.focused().shown.get()) else { return Vec::new() };
-    open.attrs(shown.slot.key.instance)
+    open.attrs(shown.slot.key)
         .map_or(Vec::new(), |attrs| pixel::window::presets(&attrs, &open.series(shown.slot).modality))
 }
 

@@ -30,7 +30,7 @@ pub fn play_when_asked(desk: Desk, pane: Pane) {
         };
         let run = Run { desk, pane, clock, stack: pane.at.get_untracked().stack };
         let (speed, ends) = (pane.speed.get_untracked(), pane.ends.get_untracked());
-        run.start(Origin { at: now(), from: pane.at.get_untracked().slot, speed, ends });
+        run.start(Origin { at: now(), from: pane.at.get_untracked().slot, speed, ends, since: now() });
     });
 }
 
@@ -41,7 +41,12 @@ struct Origin {
     from: usize,
     speed: f64,
     ends: Loop,
+    /// When the frame that was due was last here.
+    since: f64,
 }
+
+/// Milliseconds after which a missing frame is worth a word.
+const LATE: f64 = 400.0;
 
 struct Run {
     desk: Desk,
@@ -62,18 +67,23 @@ impl Run {
         let (true, Some(at)) = (is_on, at) else { return };
         let (speed, ends) = (pane.speed.get_untracked(), pane.ends.get_untracked());
         if (speed, ends) != (origin.speed, origin.ends) {
-            origin = Origin { at: now(), from: at.slot, speed, ends };
+            origin = Origin { at: now(), from: at.slot, speed, ends, since: origin.since };
         }
         let due = self.clock.due(origin.from, (now() - origin.at) * speed, ends);
         let is_here = self.is_here(due);
+        if is_here {
+            origin.since = now();
+        }
         if !is_here {
             origin = Origin { at: now(), from: at.slot, ..origin };
         } else if due != at.slot {
             pane.forward.set(true);
             self.desk.go(pane, due);
         }
-        if pane.buffering.get_untracked() == is_here {
-            pane.buffering.set(!is_here);
+        // A frame that is a moment late is no news.
+        let late = !is_here && now() - origin.since > LATE;
+        if pane.buffering.get_untracked() != late {
+            pane.buffering.set(late);
         }
         self.start(origin);
     }

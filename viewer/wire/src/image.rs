@@ -114,6 +114,20 @@ message! {
         pub lossy_ratio: Option<f64>,
         /// Overlay planes and burned-in text are said, never guessed.
         pub burned_in: Option<bool>,
+        /// What each frame says for itself where they differ (enhanced objects); empty: all frames are as above.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub each_frame: Vec<FrameAttrs>,
+    }
+
+    /// Per-Frame Functional Groups (PS3.3 C.7.6.16) as far as a display needs them.
+    pub struct FrameAttrs {
+        pub rescale_slope: f64,
+        pub rescale_intercept: f64,
+        pub windows: Vec<VoiWindow>,
+        pub pixel_spacing: Option<(f64, f64)>,
+        pub position: Option<[f64; 3]>,
+        pub orientation: Option<[f64; 6]>,
+        pub slice_thickness: Option<f64>,
     }
 
     pub struct VoiWindow {
@@ -150,5 +164,26 @@ message! {
         pub delta_y: f64,
         pub spatial_format: u16,
         pub data_type: u16,
+    }
+}
+
+impl ImageAttrs {
+    /// One set of attributes for every frame in turn, or a single one where all frames share it.
+    pub fn into_frames(mut self) -> Vec<Self> {
+        let each_frame = std::mem::take(&mut self.each_frame);
+        if each_frame.is_empty() {
+            return vec![self];
+        }
+        let of = |own: FrameAttrs| Self {
+            rescale_slope: own.rescale_slope,
+            rescale_intercept: own.rescale_intercept,
+            windows: own.windows,
+            pixel_spacing: own.pixel_spacing,
+            position: own.position,
+            orientation: own.orientation,
+            slice_thickness: own.slice_thickness,
+            ..self.clone()
+        };
+        each_frame.into_iter().map(of).collect()
     }
 }
