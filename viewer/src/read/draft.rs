@@ -8,6 +8,7 @@ use wire::{DraftSave, ReportBody, Template};
 
 use super::keep::{self, Kept, Which};
 use super::room::{Active, Purpose};
+use super::standing::{Left, Standing};
 use crate::api::{self, Fault};
 use crate::app::App;
 use crate::clock;
@@ -50,9 +51,7 @@ pub struct Draft {
     pub lost: RwSignal<bool>,
     /// Text of an earlier visit was found on this machine.
     pub restored: RwSignal<bool>,
-    rev: RwSignal<i64>,
-    /// Rises with each change; what was saved is compared with it.
-    turn: RwSignal<u32>,
+    standing: RwSignal<Standing>,
     busy: RwSignal<bool>,
 }
 
@@ -68,8 +67,7 @@ impl Draft {
             conflict: RwSignal::new(None),
             lost: RwSignal::new(false),
             restored: RwSignal::new(false),
-            rev: RwSignal::new(0),
-            turn: RwSignal::new(0),
+            standing: RwSignal::default(),
             busy: RwSignal::new(false),
         }
     }
@@ -82,7 +80,6 @@ impl Draft {
         self.conflict.set(None);
         self.restored.set(false);
         self.busy.set(false);
-        self.turn.update(|turn| *turn += 1);
         self.show(active.report.as_ref());
         let Purpose::Write { lease } = &active.purpose else {
             self.seat.set(None);
@@ -90,8 +87,8 @@ impl Draft {
         };
         self.seat.set(Some(Seat { case, account, lease: lease.clone() }));
         let (findings, impression) = (self.findings.get_untracked(), self.impression.get_untracked());
-        match keep::which(keep::read(account, case), self.rev.get_untracked(), &findings, &impression) {
-            Which::Server => {}
+        match keep::which(keep::read(account, case), self.rev(), &findings, &impression) {
+            Which::Server => keep::remove(account, case),
             Which::Here(kept) => {
                 self.adopt(&kept);
                 self.restored.set(true);
@@ -99,6 +96,7 @@ impl Draft {
             }
             Which::Both(kept) => {
                 self.adopt(&kept);
+                self.standing.update(|standing| _ = standing.typed());
                 self.conflict.set(active.report.clone());
             }
         }
@@ -106,7 +104,6 @@ impl Draft {
 
     pub fn unseat(self) {
         self.seat.set(None);
-        self.turn.update(|turn| *turn += 1);
         self.conflict.set(None);
         self.lost.set(false);
         self.restored.set(false);
@@ -118,7 +115,7 @@ impl Draft {
         self.template.set(text(|report| &report.template));
         self.findings.set(text(|report| &report.findings));
         self.impression.set(text(|report| &report.impression));
-        self.rev.set(report.map_or(0, |report| report.rev));
+        self.standing.update(|standing| standing.seat(report.map_or(0, |report| report.rev)));
         self.saved.set(report.map_or(Saved::Nothing, |report| Saved::At(report.saved_us)));
     }
 
@@ -130,7 +127,7 @@ impl Draft {
 
     fn kept(self) -> Kept {
         Kept {
-            rev: self.rev.get_untracked(),
+            rev: self.rev(),
             template: self.template.get_untracked(),
             findings: self.findings.get_untracked(),
             impression: self.impression.get_untracked(),
@@ -153,11 +150,10 @@ impl Draft {
         let Some(seat) = self.seat.get_untracked() else { return };
         let kept_here = keep::write(seat.account, seat.case, &self.kept());
         self.saved.set(if kept_here { Saved::Waiting } else { Saved::Nowhere });
-        let turn = self.turn.get_untracked() + 1;
-        self.turn.set(turn);
+        let turn = self.standing.try_update(Standing::typed).unwrap_or_default();
         set_timeout(
             move || {
-                if self.turn.try_get_untracked() == Some(turn) {
+                if self.standing.try_get_untracked().is_some_and(|standing| standing.turn() == turn) {
                     spawn_local(self.save_until_kept());
                 }
             },
@@ -186,7 +182,7 @@ impl Draft {
             return Ok(());
         }
         self.busy.set(true);
-        let turn = self.turn.get_untracked();
+        let turn = self.standing.get_untracked().turn();
         self.saved.set(Saved::Saving);
         let Kept { rev, template, findings, impression } = self.kept();
         let body = DraftSave { lease: seat.lease.clone(), rev, template, findings, impression };
@@ -197,11 +193,12 @@ impl Draft {
         self.busy.set(false);
         match answer {
             Ok(saved) => {
-                self.rev.set(saved.rev);
-                self.saved.set(Saved::At(saved.saved_us.max(clock::now_us() - 1_000_000)));
-                keep::write(seat.account, seat.case, &self.kept());
-                if self.turn.get_untracked() != turn {
-                    self.touch();
+                match self.standing.try_update(|standing| standing.saved(turn, saved.rev)) {
+                    Some(Left::More) => self.touch(),
+                    _ => {
+                        self.saved.set(Saved::At(saved.saved_us.max(clock::now_us() - 1_000_000)));
+                        keep::remove(seat.account, seat.case);
+                    }
                 }
                 Ok(())
             }
@@ -219,17 +216,17 @@ impl Draft {
             && let Some(theirs) = detail.report
             && self.seat.try_get_untracked().flatten().as_ref() == Some(seat)
         {
-            self.meet(theirs);
+            self.meet(seat, theirs);
         }
         Err(fault)
     }
 
     /// The server's text moved on: the same words need no decision.
-    fn meet(self, theirs: ReportBody) {
+    fn meet(self, seat: &Seat, theirs: ReportBody) {
         let mine = self.kept();
         if theirs.findings == mine.findings && theirs.impression == mine.impression {
-            self.rev.set(theirs.rev);
-            self.saved.set(Saved::At(theirs.saved_us));
+            self.show(Some(&theirs));
+            keep::remove(seat.account, seat.case);
         } else {
             self.conflict.set(Some(theirs));
         }
@@ -241,7 +238,7 @@ impl Draft {
         self.conflict.set(None);
         let other = if mine { both(&theirs.findings, &theirs.impression) } else { self.whole() };
         if mine {
-            self.rev.set(theirs.rev);
+            self.standing.update(|standing| standing.rebase(theirs.rev));
         } else {
             self.show(Some(&theirs));
         }
@@ -256,17 +253,16 @@ impl Draft {
 
     /// Saves what is on the screen and says which `rev` that is: what will be signed.
     pub async fn flush(self) -> Result<i64, Fault> {
-        let Some(seat) = self.seat.get_untracked() else { return Ok(self.rev.get_untracked()) };
+        let Some(seat) = self.seat.get_untracked() else { return Ok(self.rev()) };
         while self.busy.try_get_untracked() == Some(true) {
             api::sleep(50).await;
         }
-        self.turn.update(|turn| *turn += 1);
         self.save(&seat).await?;
-        Ok(self.rev.try_get_untracked().unwrap_or_default())
+        Ok(self.rev())
     }
 
     pub fn rev(self) -> i64 {
-        self.rev.get_untracked()
+        self.standing.try_get_untracked().unwrap_or_default().rev()
     }
 
     /// The server has the final text: this machine's copy goes.

@@ -1,6 +1,7 @@
 //! A copy of each unfinished report on this machine: it survives a reload, a crash and a dead line.
 //!
-//! Written at every keystroke, removed when the server has the text for good.
+//! Written at every keystroke, removed as soon as the server has all of it: what is found here was never saved, so a
+//! colleague's later text is never met by an older copy that had served its purpose.
 
 use serde::{Deserialize, Serialize};
 

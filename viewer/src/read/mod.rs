@@ -10,6 +10,7 @@ mod pane;
 mod region;
 mod room;
 mod sign;
+mod standing;
 mod trouble;
 
 use leptos::prelude::*;

@@ -47,14 +47,15 @@ fn Conflict(room: Room, theirs: ReportBody) -> impl IntoView {
     let stay = Callback::new(|()| ());
     view! {
         <Dialog title=t(say::CONFLICT).to_owned() on_close=stay class="wide" testid="conflict">
-            <p>{t(say::CONFLICT_LEAD)}</p>
+            // It may come up under somebody's typing: no key of theirs may choose.
+            <p tabindex="-1" data-first="">{t(say::CONFLICT_LEAD)}</p>
             <div class="versions">
                 <section><h3>{t(say::CONFLICT_MINE)}</h3><p>{room.draft.whole()}</p></section>
                 <section><h3>{t(say::CONFLICT_THEIRS)}</h3><p>{theirs.findings.clone()}"\n\n"{theirs.impression.clone()}</p></section>
             </div>
             <div class="actions">
                 <button class="button" data-testid="conflict-theirs" on:click=move |_| choose(false)>{t(say::CONFLICT_THEIRS)}</button>
-                <button class="button primary" data-first="" data-testid="conflict-mine" on:click=move |_| choose(true)>{t(say::CONFLICT_MINE)}</button>
+                <button class="button" data-testid="conflict-mine" on:click=move |_| choose(true)>{t(say::CONFLICT_MINE)}</button>
             </div>
         </Dialog>
     }
