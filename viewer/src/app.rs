@@ -102,6 +102,18 @@ impl App {
         });
     }
 
+    /// Nobody signed in, and no browser around it.
+    #[cfg(test)]
+    pub fn for_tests() -> Self {
+        Self {
+            me: RwSignal::new(None),
+            line: RwSignal::new(Line::Connecting),
+            lang: RwSignal::new(Lang::Zh),
+            stage: RwSignal::new(Stage::SignedOut),
+            notice: RwSignal::new(None),
+        }
+    }
+
     /// Hears every failed request once: an ended session leads back to the sign-in page.
     pub fn notes(self, fault: &api::Fault) {
         if fault.status() == 401 {

@@ -61,6 +61,11 @@ pub fn focus_selector(selector: &str) {
     }
 }
 
+/// Whether a dialog is on the page.
+pub fn dialog_open() -> bool {
+    document().query_selector("[role=dialog]").ok().flatten().is_some()
+}
+
 /// Whether typing goes into a text field.
 pub fn typing() -> bool {
     active().is_some_and(|element| matches!(element.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT"))

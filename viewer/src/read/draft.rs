@@ -15,6 +15,8 @@ use crate::clock;
 
 const PAUSE: Duration = Duration::from_millis(900);
 const AGAIN_MS: i32 = 4_000;
+/// Saves in a row before a text that keeps changing counts as not saved.
+const MOST_SAVES: usize = 5;
 
 /// How safe the text is.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +30,16 @@ pub enum Saved {
     HereOnly,
     /// The browser refuses to keep a copy and the center is unreachable.
     Nowhere,
+}
+
+/// Why the text on the screen is not what the center has.
+#[derive(Debug)]
+pub enum NotSaved {
+    /// Two versions stand against each other; somebody must choose.
+    Undecided,
+    /// The case is no longer in these hands.
+    Gone,
+    Refused(Fault),
 }
 
 /// Which case the text belongs to.
@@ -165,7 +177,7 @@ impl Draft {
     async fn save_until_kept(self) {
         while let Some(seat) = self.seat.try_get_untracked().flatten() {
             match self.save(&seat).await {
-                Err(fault) if fault.passing() => {
+                Err(NotSaved::Refused(fault)) if fault.passing() => {
                     self.saved.set(Saved::HereOnly);
                     api::sleep(AGAIN_MS).await;
                 }
@@ -177,8 +189,20 @@ impl Draft {
         }
     }
 
-    async fn save(self, seat: &Seat) -> Result<(), Fault> {
-        if self.busy.get_untracked() || self.conflict.with_untracked(Option::is_some) || self.lost.get_untracked() {
+    /// While somebody must decide, nothing is saved: which text is meant is not known.
+    fn settled_whose(self) -> Result<(), NotSaved> {
+        if self.lost.get_untracked() {
+            Err(NotSaved::Gone)
+        } else if self.conflict.with_untracked(Option::is_some) {
+            Err(NotSaved::Undecided)
+        } else {
+            Ok(())
+        }
+    }
+
+    async fn save(self, seat: &Seat) -> Result<(), NotSaved> {
+        self.settled_whose()?;
+        if self.busy.get_untracked() {
             return Ok(());
         }
         self.busy.set(true);
@@ -188,7 +212,7 @@ impl Draft {
         let body = DraftSave { lease: seat.lease.clone(), rev, template, findings, impression };
         let answer = api::save_draft(seat.case, &body).await;
         if self.seat.try_get_untracked().flatten().as_ref() != Some(seat) {
-            return Ok(());
+            return Err(NotSaved::Gone);
         }
         self.busy.set(false);
         match answer {
@@ -206,7 +230,7 @@ impl Draft {
         }
     }
 
-    async fn refused(self, seat: &Seat, fault: Fault) -> Result<(), Fault> {
+    async fn refused(self, seat: &Seat, fault: Fault) -> Result<(), NotSaved> {
         self.app.notes(&fault);
         self.saved.set(Saved::HereOnly);
         if fault.lease_lost() {
@@ -218,7 +242,8 @@ impl Draft {
         {
             self.meet(seat, theirs);
         }
-        Err(fault)
+        self.settled_whose()?;
+        Err(NotSaved::Refused(fault))
     }
 
     /// The server's text moved on: the same words need no decision.
@@ -251,14 +276,21 @@ impl Draft {
         both(&self.findings.get_untracked(), &self.impression.get_untracked())
     }
 
-    /// Saves what is on the screen and says which `rev` that is: what will be signed.
-    pub async fn flush(self) -> Result<i64, Fault> {
+    /// Saves what is on the screen and says which `rev` that is: what will be signed. An error while the center has
+    /// another text than the screen.
+    pub async fn flush(self) -> Result<i64, NotSaved> {
         let Some(seat) = self.seat.get_untracked() else { return Ok(self.rev()) };
-        while self.busy.try_get_untracked() == Some(true) {
-            api::sleep(50).await;
+        for _ in 0..MOST_SAVES {
+            while self.busy.try_get_untracked() == Some(true) {
+                api::sleep(50).await;
+            }
+            self.settled_whose()?;
+            if self.standing.try_get_untracked().is_none_or(|standing| standing.is_clean()) {
+                return Ok(self.rev());
+            }
+            self.save(&seat).await?;
         }
-        self.save(&seat).await?;
-        Ok(self.rev())
+        Err(NotSaved::Refused(Fault::Timeout))
     }
 
     pub fn rev(self) -> i64 {
@@ -275,4 +307,77 @@ impl Draft {
 
 fn both(findings: &str, impression: &str) -> String {
     format!("{findings}\n\n{impression}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use wire::ReportState;
+
+    use super::*;
+
+    fn theirs() -> ReportBody {
+        ReportBody {
+            report: 1,
+            version: 1,
+            state: ReportState::Draft,
+            number: None,
+            template: String::new(),
+            findings: "那里写的".into(),
+            impression: String::new(),
+            note: String::new(),
+            rev: 4,
+            saved_us: 0,
+            signatures: Vec::new(),
+            content_sha256: None,
+            signatures_needed: 1,
+        }
+    }
+
+    fn at_a_case() -> Draft {
+        let draft = Draft::new(App::for_tests());
+        draft.seat.set(Some(Seat { case: 1, account: 2, lease: "甲".into() }));
+        draft.findings.set("这里写的".into());
+        draft
+    }
+
+    /// What `flush` says where it needs no answer from anybody.
+    fn flushed(draft: Draft) -> Result<i64, NotSaved> {
+        match pin!(draft.flush()).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(answer) => answer,
+            Poll::Pending => panic!("it asks the center"),
+        }
+    }
+
+    #[test]
+    fn nothing_is_handed_to_a_signature_while_two_versions_stand_against_each_other() {
+        let owner = Owner::new();
+        owner.with(|| {
+            let draft = at_a_case();
+            draft.conflict.set(Some(theirs()));
+            assert!(matches!(flushed(draft), Err(NotSaved::Undecided)));
+        });
+    }
+
+    #[test]
+    fn nothing_is_handed_to_a_signature_once_the_case_is_gone() {
+        let owner = Owner::new();
+        owner.with(|| {
+            let draft = at_a_case();
+            draft.lost.set(true);
+            assert!(matches!(flushed(draft), Err(NotSaved::Gone)));
+        });
+    }
+
+    #[test]
+    fn text_the_center_has_is_handed_over_as_the_revision_it_has() {
+        let owner = Owner::new();
+        owner.with(|| {
+            let draft = at_a_case();
+            draft.show(Some(&theirs()));
+            assert_eq!(flushed(draft).unwrap(), 4);
+        });
+    }
 }

@@ -64,9 +64,7 @@ pub fn ReadPage() -> impl IntoView {
     let study = Signal::derive(move || {
         room.active.with(|active| active.as_ref().map(|active| viewer_study(&active.row, &active.images)))
     });
-    let busy = move || {
-        asked.with(Option::is_some) || keys.get() || room.lost.get() || room.draft.conflict.with(Option::is_some)
-    };
+    let busy = move || asked.with(Option::is_some) || keys.get() || room.undecided();
     let keyboard = Signal::derive(move || open.get() && !in_report.get() && !busy());
     view! {
         <div class="room" data-testid="room">
@@ -102,7 +100,8 @@ fn keyboard_place() -> ReadSignal<bool> {
 
 fn watch_keys(room: Room, asked: RwSignal<Option<Asked>>, in_report: ReadSignal<bool>) {
     let handle = window_event_listener(leptos::ev::keydown, move |event| {
-        if asked.with_untracked(Option::is_some) || room.lost.get_untracked() {
+        // A dialog has the keyboard to itself, whichever it is.
+        if asked.with_untracked(Option::is_some) || untrack(|| room.undecided()) || web::dialog_open() {
             return;
         }
         if web::pressed(&event, "p") && !web::typing() && !event.repeat() {

@@ -240,6 +240,9 @@ fn review_actions(room: Room, asked: RwSignal<Option<Asked>>) -> impl IntoView {
 /// Signing asks for a password, but never for a report that could not be signed: then it shows why.
 pub fn ask(what: Asked, room: Room, asked: RwSignal<Option<Asked>>) {
     let draft = room.draft;
+    if untrack(|| room.undecided()) {
+        return;
+    }
     if untrack(|| room.not_yet_whole()) {
         room.said.set(Some(t(say::CHECK_PREVIEW).to_owned()));
     } else if untrack(|| blanks(draft)) > 0 {

@@ -226,6 +226,11 @@ impl Room {
         self.active.with(|active| active.as_ref().is_some_and(|active| not_yet_whole(self.viewer, &active.images)))
     }
 
+    /// It must be settled first whose text this is, or whether there is a case at all.
+    pub fn undecided(self) -> bool {
+        self.lost.get() || self.draft.conflict.with(Option::is_some)
+    }
+
     /// The open case leaves the screen; the next may come.
     pub fn finish(self, said: Text) {
         if let Some(active) = self.active.get_untracked() {

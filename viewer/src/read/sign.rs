@@ -5,6 +5,7 @@ use leptos::task::spawn_local;
 use web_sys::{HtmlInputElement, HtmlTextAreaElement, SubmitEvent};
 use wire::{ReturnRequest, SignRequest};
 
+use super::draft::NotSaved;
 use super::pane::Asked;
 use super::room::{Active, Purpose, Room};
 use crate::api::{self, Fault};
@@ -15,6 +16,12 @@ use crate::web;
 #[component]
 pub fn Asking(room: Room, asked: RwSignal<Option<Asked>>) -> impl IntoView {
     let close = Callback::new(move |()| asked.set(None));
+    // Nothing is asked while it is not settled whose text this is.
+    Effect::new(move |_| {
+        if room.undecided() {
+            asked.set(None);
+        }
+    });
     move || {
         let active = room.active.get()?;
         Some(match asked.get()? {
@@ -28,7 +35,7 @@ pub fn Asking(room: Room, asked: RwSignal<Option<Asked>>) -> impl IntoView {
 }
 
 /// Saves the text first, so that what is signed is what is on the screen.
-async fn sign(room: Room, active: &Active, what: Asked, password: String) -> Result<(), Fault> {
+async fn sign(room: Room, active: &Active, what: Asked, password: String) -> Result<(), NotSaved> {
     let case = active.row.case;
     let lease = match &active.purpose {
         Purpose::Write { lease } => Some(lease.clone()),
@@ -37,9 +44,10 @@ async fn sign(room: Room, active: &Active, what: Asked, password: String) -> Res
     let rev = if lease.is_some() { room.draft.flush().await? } else { room.draft.rev() };
     let request = SignRequest { lease, rev, password };
     match what {
-        Asked::Submit => api::submit(case, &request).await?,
-        _ => api::sign(case, &request).await?,
+        Asked::Submit => api::submit(case, &request).await,
+        _ => api::sign(case, &request).await,
     }
+    .map_err(NotSaved::Refused)?;
     room.draft.settled();
     Ok(())
 }
@@ -71,7 +79,9 @@ fn SignDialog(room: Room, active: Active, what: Asked, on_close: Callback<()>) -
                     on_close.run(());
                     room.finish(done);
                 }
-                Err(fault) => {
+                // The dialog has made way for the one that asks.
+                Err(NotSaved::Undecided | NotSaved::Gone) => {}
+                Err(NotSaved::Refused(fault)) => {
                     busy.set(false);
                     password.set(String::new());
                     problem.set(Some(worded(&fault)));
