@@ -1,8 +1,12 @@
 //! The browser's small services: storage, focus, console. Each answers sensibly where the browser refuses.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use leptos::prelude::{document, window};
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{HtmlElement, KeyboardEvent};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{HtmlElement, HtmlTextAreaElement, KeyboardEvent};
 
 /// For programming errors only; never names, ids of patients or text of reports.
 pub fn log_error(text: &str) {
@@ -15,20 +19,33 @@ pub fn log_error(text: &str) {
     }
 }
 
+thread_local! {
+    /// What the browser would not keep: it lives as long as the page does.
+    static HERE: RefCell<HashMap<String, String>> = RefCell::default();
+}
+
+/// None where the browser refuses (private windows, policies), and outside of one.
 fn storage() -> Option<web_sys::Storage> {
-    window().local_storage().ok().flatten()
+    if cfg!(target_arch = "wasm32") { window().local_storage().ok().flatten() } else { None }
 }
 
 pub fn recall(key: &str) -> Option<String> {
-    storage()?.get_item(key).ok().flatten()
+    let here = HERE.with_borrow(|here| here.get(key).cloned());
+    here.or_else(|| storage()?.get_item(key).ok().flatten())
 }
 
-/// Whether the browser kept it (private windows and full disks refuse).
+/// Whether the browser kept it (private windows and full disks refuse); else this page keeps it while it is open.
 pub fn keep(key: &str, value: &str) -> bool {
-    storage().is_some_and(|storage| storage.set_item(key, value).is_ok())
+    let kept = storage().is_some_and(|storage| storage.set_item(key, value).is_ok());
+    HERE.with_borrow_mut(|here| match kept {
+        true => here.remove(key),
+        false => here.insert(key.to_owned(), value.to_owned()),
+    });
+    kept
 }
 
 pub fn forget(key: &str) {
+    HERE.with_borrow_mut(|here| here.remove(key));
     if let Some(storage) = storage() {
         storage.remove_item(key).ok();
     }
@@ -93,9 +110,36 @@ pub fn pressed(event: &KeyboardEvent, combo: &str) -> bool {
         && event.key().eq_ignore_ascii_case(key)
 }
 
-pub fn copy(text: &str) {
-    // Fire and forget: where the clipboard is refused, the text stays selectable on the page.
-    drop(window().navigator().clipboard().write_text(text));
+/// Whether the clipboard has it now. Browsers offer the newer way on secure pages only.
+pub async fn copy(text: &str) -> bool {
+    let clipboard = js_sys::Reflect::get(&window().navigator(), &JsValue::from_str("clipboard"));
+    let written = match clipboard {
+        Ok(clipboard) if clipboard.is_object() => {
+            let clipboard: web_sys::Clipboard = clipboard.unchecked_into();
+            JsFuture::from(clipboard.write_text(text)).await.is_ok()
+        }
+        _ => false,
+    };
+    written || copy_selected(text).unwrap_or(false)
+}
+
+/// The older way: what is selected in a field, by a command of the document.
+fn copy_selected(text: &str) -> Option<bool> {
+    let before = active();
+    let field: HtmlTextAreaElement = document().create_element("textarea").ok()?.dyn_into().ok()?;
+    field.set_value(text);
+    field.set_class_name("sr");
+    // Inside a dialog, where the focus may go.
+    let home = document().query_selector("[role=dialog], body").ok().flatten()?;
+    home.append_child(&field).ok()?;
+    field.select();
+    let command = js_sys::Reflect::get(&document(), &JsValue::from_str("execCommand")).ok()?;
+    let copied = command.dyn_ref::<js_sys::Function>()?.call1(&document(), &JsValue::from_str("copy"));
+    field.remove();
+    if let Some(before) = before {
+        focus(&before);
+    }
+    copied.ok()?.as_bool()
 }
 
 /// Whether a pointer that can hover is over an element matching `selector`.

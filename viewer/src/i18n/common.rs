@@ -11,6 +11,8 @@ super::table! {
     CANCEL: "取消", "Cancel";
     SAVE: "保存", "Save";
     COPY: "复制文字", "Copy text";
+    COPIED: "已复制", "Copied";
+    COPY_REFUSED: "浏览器不让复制：请选中后按 Ctrl+C", "The browser refuses: select it and press Ctrl+C";
     SIGN_OUT: "退出登录", "Sign out";
     ALL_KEYS: "全部按键", "All keys";
     MENU_OF: "{0} 的菜单", "Menu of {0}";

@@ -74,9 +74,16 @@ super::table! {
     LEASE_LOST_LEAD: "离开太久或网络断开，它已回到队列。您写的文字都在下面，可以复制。", "After a long pause or a broken line it went back to the queue. What you wrote is below; copy it.";
     LEASE_LOST_DO: "关掉这例", "Close this case";
     CONFLICT: "这份报告在两处被改过", "This report was changed in two places";
-    CONFLICT_LEAD: "中心里的一份和本机这份不同。选一份继续，另一份会留在剪贴板。", "The center's text and this one differ. Choose one; the other goes to the clipboard.";
+    CONFLICT_LEAD: "中心里的一份和本机这份不同。选一份继续，另一份留在本机，随时可看。", "The center's text and this one differ. Choose one; the other stays on this machine to look at.";
     CONFLICT_MINE: "用本机这份", "Use mine";
     CONFLICT_THEIRS: "用中心那份", "Use the center's";
+    ASIDE_LINE: "没选用的文字留在本机：{0} 份", "Text not chosen, kept on this machine: {0}";
+    ASIDE_SEE: "查看", "Look";
+    ASIDE_TITLE: "没选用的文字", "Text that was not chosen";
+    ASIDE_HERE: "本机写的", "Written here";
+    ASIDE_CENTER: "中心里原有的", "The center had";
+    ASIDE_SINCE: "{0} 放到一边", "put aside {0}";
+    ASIDE_DISMISS: "不要了", "Let it go";
     RESTORED: "找回了本机没存完的文字", "Recovered text that had not been saved";
     RELEASE: "退还这例", "Give it back";
     RELEASE_TITLE: "把这例退还队列", "Give this case back to the queue";

@@ -6,7 +6,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::{DraftSave, ReportBody, Template};
 
-use super::keep::{self, Kept, Which};
+use super::keep::{self, Aside, Kept, Which, Whose};
 use super::room::{Active, Purpose};
 use super::standing::{Left, Standing};
 use crate::api::{self, Fault};
@@ -60,6 +60,8 @@ pub struct Draft {
     pub saved: RwSignal<Saved>,
     /// The server's text, when both sides went on from an older one.
     pub conflict: RwSignal<Option<ReportBody>>,
+    /// Versions that were not chosen.
+    pub asides: RwSignal<Vec<Aside>>,
     pub lost: RwSignal<bool>,
     /// Text of an earlier visit was found on this machine.
     pub restored: RwSignal<bool>,
@@ -77,6 +79,7 @@ impl Draft {
             impression: RwSignal::new(String::new()),
             saved: RwSignal::new(Saved::Nothing),
             conflict: RwSignal::new(None),
+            asides: RwSignal::new(Vec::new()),
             lost: RwSignal::new(false),
             restored: RwSignal::new(false),
             standing: RwSignal::default(),
@@ -95,8 +98,10 @@ impl Draft {
         self.show(active.report.as_ref());
         let Purpose::Write { lease } = &active.purpose else {
             self.seat.set(None);
+            self.asides.set(Vec::new());
             return;
         };
+        self.asides.set(keep::asides(account, case));
         self.seat.set(Some(Seat { case, account, lease: lease.clone() }));
         let (findings, impression) = (self.findings.get_untracked(), self.impression.get_untracked());
         match keep::which(keep::read(account, case), self.rev(), &findings, &impression) {
@@ -116,6 +121,7 @@ impl Draft {
 
     pub fn unseat(self) {
         self.seat.set(None);
+        self.asides.set(Vec::new());
         self.conflict.set(None);
         self.lost.set(false);
         self.restored.set(false);
@@ -257,18 +263,30 @@ impl Draft {
         }
     }
 
-    /// Ends a conflict; the text not chosen is given back for the clipboard.
-    pub fn choose(self, mine: bool) -> Option<String> {
-        let theirs = self.conflict.get_untracked()?;
+    /// Ends a conflict. The version not chosen is put aside before anything takes its place.
+    pub fn choose(self, mine: bool) {
+        let (Some(theirs), Some(seat)) = (self.conflict.get_untracked(), self.seat.get_untracked()) else { return };
+        let (whose, findings, impression) = match mine {
+            true => (Whose::Center, theirs.findings.clone(), theirs.impression.clone()),
+            false => (Whose::Here, self.findings.get_untracked(), self.impression.get_untracked()),
+        };
+        let aside = Aside { at_us: clock::now_us(), whose, findings, impression };
+        self.asides.set(keep::put_aside(seat.account, seat.case, aside));
         self.conflict.set(None);
-        let other = if mine { both(&theirs.findings, &theirs.impression) } else { self.whole() };
         if mine {
             self.standing.update(|standing| standing.rebase(theirs.rev));
+            self.touch();
         } else {
             self.show(Some(&theirs));
+            keep::remove(seat.account, seat.case);
         }
-        self.touch();
-        Some(other)
+    }
+
+    /// The reader wants a version put aside no more.
+    pub fn dismiss(self, place: usize) {
+        if let Some(seat) = self.seat.get_untracked() {
+            self.asides.set(keep::dismiss(seat.account, seat.case, place));
+        }
     }
 
     /// Findings and impression as one text, to copy.
@@ -297,15 +315,16 @@ impl Draft {
         self.standing.try_get_untracked().unwrap_or_default().rev()
     }
 
-    /// The server has the final text: this machine's copy goes.
+    /// The server has the final text: this machine's copies go.
     pub fn settled(self) {
         if let Some(seat) = self.seat.get_untracked() {
             keep::remove(seat.account, seat.case);
+            keep::forget_asides(seat.account, seat.case);
         }
     }
 }
 
-fn both(findings: &str, impression: &str) -> String {
+pub fn both(findings: &str, impression: &str) -> String {
     format!("{findings}\n\n{impression}")
 }
 

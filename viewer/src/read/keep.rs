@@ -16,6 +16,27 @@ pub struct Kept {
     pub impression: String,
 }
 
+/// A version that was not chosen where two stood against each other. It stays until its reader says it may go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Aside {
+    pub at_us: i64,
+    pub whose: Whose,
+    pub findings: String,
+    pub impression: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Whose {
+    /// Written on this machine.
+    Here,
+    /// The center had it.
+    Center,
+}
+
+/// Versions put aside for one report; nobody chooses that often.
+const MOST_ASIDE: usize = 8;
+
 /// What to show when a case is opened.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Which {
@@ -42,6 +63,48 @@ pub fn write(account: i64, case: i64, kept: &Kept) -> bool {
 
 pub fn remove(account: i64, case: i64) {
     web::forget(&key(account, case));
+}
+
+fn aside_key(account: i64, case: i64) -> String {
+    format!("yunying.aside.{account}.{case}")
+}
+
+/// Every version put aside, the latest first.
+pub fn asides(account: i64, case: i64) -> Vec<Aside> {
+    web::recall(&aside_key(account, case)).and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default()
+}
+
+/// All versions there are now. Whether the browser took them is not asked: the page itself holds what it would not.
+pub fn put_aside(account: i64, case: i64, aside: Aside) -> Vec<Aside> {
+    let mut all = asides(account, case);
+    all.retain(|other| other.findings != aside.findings || other.impression != aside.impression);
+    all.insert(0, aside);
+    all.truncate(MOST_ASIDE);
+    keep_asides(account, case, &all);
+    all
+}
+
+/// The versions that are left without the one at `place`.
+pub fn dismiss(account: i64, case: i64, place: usize) -> Vec<Aside> {
+    let mut all = asides(account, case);
+    if place < all.len() {
+        all.remove(place);
+    }
+    keep_asides(account, case, &all);
+    all
+}
+
+pub fn forget_asides(account: i64, case: i64) {
+    web::forget(&aside_key(account, case));
+}
+
+fn keep_asides(account: i64, case: i64, all: &[Aside]) {
+    match serde_json::to_string(all) {
+        Ok(json) if !all.is_empty() => {
+            web::keep(&aside_key(account, case), &json);
+        }
+        _ => forget_asides(account, case),
+    }
 }
 
 pub fn which(kept: Option<Kept>, server_rev: i64, findings: &str, impression: &str) -> Which {
@@ -75,6 +138,31 @@ mod tests {
     #[test]
     fn text_the_server_has_nothing_of_comes_back_whatever_it_was_edited_from() {
         assert_eq!(which(kept(7, "写过的"), 0, "", ""), Which::Here(kept(7, "写过的").unwrap()));
+    }
+
+    fn aside(findings: &str) -> Aside {
+        Aside { at_us: 0, whose: Whose::Here, findings: findings.into(), impression: String::new() }
+    }
+
+    #[test]
+    fn a_version_not_chosen_stays_until_it_is_dismissed() {
+        put_aside(1, 1, aside("甲"));
+        assert_eq!(put_aside(1, 1, aside("乙")), [aside("乙"), aside("甲")]);
+        assert_eq!(put_aside(1, 1, aside("甲")), [aside("甲"), aside("乙")], "the same text is kept once");
+        assert_eq!(asides(1, 1).len(), 2);
+        assert_eq!(asides(1, 2), [], "another case has its own");
+        assert_eq!(dismiss(1, 1, 0), [aside("乙")]);
+        assert_eq!(dismiss(1, 1, 0), []);
+        assert_eq!(asides(1, 1), []);
+    }
+
+    #[test]
+    fn a_copy_the_browser_refuses_lives_as_long_as_the_page() {
+        let copy = kept(3, "写过的").unwrap();
+        assert!(!write(1, 3, &copy), "there is no browser here to keep it");
+        assert_eq!(read(1, 3), Some(copy));
+        remove(1, 3);
+        assert_eq!(read(1, 3), None);
     }
 
     #[test]

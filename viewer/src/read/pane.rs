@@ -23,6 +23,8 @@ pub enum Asked {
     Submit,
     Return,
     Release,
+    /// The versions put aside.
+    Aside,
 }
 
 #[component]
@@ -49,6 +51,7 @@ pub fn ReportPane(room: Room, active: Active, asked: RwSignal<Option<Asked>>) ->
                 {question(&active)}
                 {note.map(|note| view! { <section class="note"><span class="label">{t(say::REVIEW_NOTE)}</span><p data-testid="review-note">{note}</p></section> })}
                 {move || draft.restored.get().then(|| view! { <p class="restored small" role="status">{icon("refresh")}{t(say::RESTORED)}</p> })}
+                {move || aside_line(draft.asides.with(Vec::len), asked)}
                 <div class="field-head">
                     <h3>{t(say::FINDINGS)}</h3>
                     {(!review).then(|| view! { <span class="label">
@@ -77,6 +80,18 @@ fn question(active: &Active) -> impl IntoView + use<> {
             <p class:faint=none data-testid="site-question">{if none { t(say::SITE_SAYS_NONE).to_owned() } else { question }}</p>
         </section>
     }
+}
+
+/// Text that was not chosen is never out of reach.
+fn aside_line(count: usize, asked: RwSignal<Option<Asked>>) -> Option<impl IntoView> {
+    (count > 0).then(|| {
+        view! {
+            <p class="restored small">
+                {icon("copy")}<span class="grow">{fill(say::ASIDE_LINE, &[&count.to_string()])}</span>
+                <button class="linkish" data-testid="aside-open" on:click=move |_| asked.set(Some(Asked::Aside))>{t(say::ASIDE_SEE)}</button>
+            </p>
+        }
+    })
 }
 
 fn writer(active: &Active) -> impl IntoView + use<> {

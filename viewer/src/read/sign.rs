@@ -8,6 +8,7 @@ use wire::{ReturnRequest, SignRequest};
 use super::draft::NotSaved;
 use super::pane::Asked;
 use super::room::{Active, Purpose, Room};
+use super::trouble::AsideDialog;
 use crate::api::{self, Fault};
 use crate::i18n::{fill, say, t};
 use crate::ui::{Dialog, icon};
@@ -30,6 +31,7 @@ pub fn Asking(room: Room, asked: RwSignal<Option<Asked>>) -> impl IntoView {
             }
             Asked::Return => view! { <ReturnDialog room=room active=active on_close=close/> }.into_any(),
             Asked::Release => view! { <ReleaseDialog room=room on_close=close/> }.into_any(),
+            Asked::Aside => view! { <AsideDialog room=room on_close=close/> }.into_any(),
         })
     }
 }

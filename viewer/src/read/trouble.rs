@@ -1,10 +1,14 @@
 //! When a report can't simply go on: its case is gone, or its text was changed in two places. No text is ever dropped.
 
 use leptos::prelude::*;
+use leptos::task::spawn_local;
 use wire::ReportBody;
 
+use super::draft::both;
+use super::keep::{Aside, Whose};
 use super::room::Room;
-use crate::i18n::{say, t};
+use crate::clock;
+use crate::i18n::{fill, say, t};
 use crate::ui::{Dialog, icon};
 use crate::web;
 
@@ -27,10 +31,10 @@ fn LeaseLost(room: Room) -> impl IntoView {
     let stay = Callback::new(|()| ());
     view! {
         <Dialog title=t(say::LEASE_LOST).to_owned() on_close=stay testid="lease-lost">
-            <p>{t(say::LEASE_LOST_LEAD)}</p>
+            <p tabindex="-1" data-first="">{t(say::LEASE_LOST_LEAD)}</p>
             <textarea class="field kept" rows="9" readonly=true aria-label=t(say::REPORT_TITLE) prop:value=shown></textarea>
             <div class="actions">
-                <button class="button primary" data-first="" data-testid="copy-text" on:click=move |_| web::copy(&text)>{icon("copy")}{t(say::COPY)}</button>
+                {copy_button(text)}
                 <button class="button" data-testid="lease-lost-close" on:click=move |_| room.close()>{t(say::LEASE_LOST_DO)}</button>
             </div>
         </Dialog>
@@ -39,11 +43,7 @@ fn LeaseLost(room: Room) -> impl IntoView {
 
 #[component]
 fn Conflict(room: Room, theirs: ReportBody) -> impl IntoView {
-    let choose = move |mine: bool| {
-        if let Some(other) = room.draft.choose(mine) {
-            web::copy(&other);
-        }
-    };
+    let choose = move |mine: bool| room.draft.choose(mine);
     let stay = Callback::new(|()| ());
     view! {
         <Dialog title=t(say::CONFLICT).to_owned() on_close=stay class="wide" testid="conflict">
@@ -59,4 +59,61 @@ fn Conflict(room: Room, theirs: ReportBody) -> impl IntoView {
             </div>
         </Dialog>
     }
+}
+
+/// The versions that were not chosen, to read, copy and let go.
+#[component]
+pub fn AsideDialog(room: Room, on_close: Callback<()>) -> impl IntoView {
+    view! {
+        <Dialog title=t(say::ASIDE_TITLE).to_owned() on_close=on_close class="wide" testid="aside-dialog">
+            {move || room.draft.asides.get().into_iter().enumerate().map(|(place, aside)| version(room, place, aside, on_close)).collect_view()}
+            <div class="actions">
+                <button class="button" data-first="" on:click=move |_| on_close.run(())>{t(say::CLOSE)}" "<kbd>"Esc"</kbd></button>
+            </div>
+        </Dialog>
+    }
+}
+
+fn version(room: Room, place: usize, aside: Aside, on_close: Callback<()>) -> impl IntoView {
+    let dismiss = move |_| {
+        room.draft.dismiss(place);
+        match room.draft.asides.with_untracked(Vec::is_empty) {
+            true => on_close.run(()),
+            false => web::focus_selector("[data-testid=aside-dialog] [data-first]"),
+        }
+    };
+    let whose = match aside.whose {
+        Whose::Here => say::ASIDE_HERE,
+        Whose::Center => say::ASIDE_CENTER,
+    };
+    let text = both(&aside.findings, &aside.impression);
+    let shown = text.clone();
+    view! {
+        <section class="aside">
+            <h3>{t(whose)}<i class="dot"></i><span class="quiet">{fill(say::ASIDE_SINCE, &[&clock::day_time(aside.at_us)])}</span></h3>
+            <textarea class="field kept" rows="7" readonly=true aria-label=t(whose) prop:value=shown></textarea>
+            <div class="actions">
+                {copy_button(text)}
+                <button class="button danger" data-testid="aside-dismiss" on:click=dismiss>{t(say::ASIDE_DISMISS)}</button>
+            </div>
+        </section>
+    }
+}
+
+/// Says whether the clipboard took it.
+fn copy_button(text: String) -> impl IntoView {
+    let copied = RwSignal::new(None::<bool>);
+    let copy = move |_| {
+        let text = text.clone();
+        spawn_local(async move {
+            let done = web::copy(&text).await;
+            copied.try_set(Some(done));
+        });
+    };
+    let word = move || match copied.get() {
+        None => t(say::COPY),
+        Some(true) => t(say::COPIED),
+        Some(false) => t(say::COPY_REFUSED),
+    };
+    view! { <button class="button" data-testid="copy-text" on:click=copy>{icon("copy")}<span role="status">{word}</span></button> }
 }
