@@ -43,7 +43,12 @@ impl Fault {
 
     /// Worth asking again without a person doing anything.
     pub fn passing(&self) -> bool {
-        matches!(self, Fault::Offline | Fault::Timeout) || matches!(self.status(), 502..=504)
+        matches!(self, Fault::Offline | Fault::Timeout) || matches!(self.status(), 500..=599)
+    }
+
+    /// The report's text is no longer the one this change was made from.
+    pub fn other_text(&self) -> bool {
+        self.code() == "stale_rev"
     }
 
     /// Someone else changed the same thing first.
@@ -94,4 +99,40 @@ fn said(code: &str) -> Option<Text> {
         "internal" => say::P_INTERNAL,
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(status: u16, code: &str, detail: &str) -> Fault {
+        let detail = (!detail.is_empty()).then(|| detail.to_owned());
+        Fault::Refused(Problem { code: code.to_owned(), title: String::new(), status, detail }, None)
+    }
+
+    #[test]
+    fn a_center_that_failed_once_is_asked_again() {
+        for status in [500, 502, 503, 504] {
+            assert!(refused(status, "internal", "").passing(), "{status}");
+        }
+        assert!(Fault::Timeout.passing());
+        assert!(!refused(409, "stale_rev", "").passing());
+        assert!(!refused(400, "bad_text", "").passing());
+    }
+
+    #[test]
+    fn only_a_refusal_that_speaks_of_the_lease_takes_a_case_away() {
+        assert!(refused(409, "lease_lost", "").lease_lost());
+        assert!(refused(409, "stale", "the case is no longer held under this lease").lease_lost());
+        for other in [refused(500, "internal", ""), refused(403, "csrf", ""), refused(409, "stale_rev", ""), Fault::Garbled] {
+            assert!(!other.lease_lost(), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_cannot_be_kept_is_not_taken_for_another_version() {
+        assert!(refused(409, "stale_rev", "").other_text());
+        assert!(!refused(409, "too_long", "").other_text());
+        assert!(!refused(409, "bad_text", "").other_text());
+    }
 }

@@ -37,7 +37,9 @@ super::table! {
     SAVING: "正在保存…", "Saving…";
     UNSAVED: "未保存", "Not saved yet";
     SAVED_HERE: "已存本机，等线路恢复", "Kept here until the line is back";
-    NOT_KEPT: "浏览器不让保存本机副本", "The browser refuses to keep a copy";
+    SAVED_HERE_CENTER: "已存本机，中心暂时没收下，正在再试", "Kept here; the center failed and is asked again";
+    NOT_KEPT: "没有存上：线路不通，本机也不让存", "Saved nowhere: no line, and this browser keeps nothing";
+    NOT_TAKEN: "中心没收下：{0}", "The center did not take it: {0}";
     SITE_SAYS: "临床问题", "Clinical question";
     SITE_SAYS_NONE: "机构没有写临床问题", "The site wrote no clinical question";
     REVIEW_NOTE: "审核意见", "Reviewer's note";

@@ -26,10 +26,29 @@ pub enum Saved {
     At(i64),
     Waiting,
     Saving,
-    /// The center is unreachable; the text is on this machine.
-    HereOnly,
-    /// The browser refuses to keep a copy and the center is unreachable.
-    Nowhere,
+    /// The center does not have it. `here`: a copy on this machine survives a reload.
+    Unsent { why: Unsent, here: bool },
+}
+
+/// Why the center does not have the text.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Unsent {
+    /// Not reached; it is tried again.
+    Line,
+    /// Reached, but it failed; it is tried again.
+    Center,
+    /// It will not take this text, for the reason given.
+    Refused(String),
+}
+
+impl Unsent {
+    fn of(fault: &Fault) -> Self {
+        match fault {
+            Fault::Offline | Fault::Timeout => Unsent::Line,
+            fault if fault.passing() => Unsent::Center,
+            fault => Unsent::Refused(fault.text()),
+        }
+    }
 }
 
 /// Why the text on the screen is not what the center has.
@@ -66,6 +85,8 @@ pub struct Draft {
     /// Text of an earlier visit was found on this machine.
     pub restored: RwSignal<bool>,
     standing: RwSignal<Standing>,
+    /// The browser keeps a copy.
+    here: RwSignal<bool>,
     busy: RwSignal<bool>,
 }
 
@@ -83,6 +104,7 @@ impl Draft {
             lost: RwSignal::new(false),
             restored: RwSignal::new(false),
             standing: RwSignal::default(),
+            here: RwSignal::new(true),
             busy: RwSignal::new(false),
         }
     }
@@ -166,8 +188,8 @@ impl Draft {
     /// The text changed: keep it here now, send it soon.
     pub fn touch(self) {
         let Some(seat) = self.seat.get_untracked() else { return };
-        let kept_here = keep::write(seat.account, seat.case, &self.kept());
-        self.saved.set(if kept_here { Saved::Waiting } else { Saved::Nowhere });
+        self.here.set(keep::write(seat.account, seat.case, &self.kept()));
+        self.saved.set(Saved::Waiting);
         let turn = self.standing.try_update(Standing::typed).unwrap_or_default();
         set_timeout(
             move || {
@@ -183,10 +205,7 @@ impl Draft {
     async fn save_until_kept(self) {
         while let Some(seat) = self.seat.try_get_untracked().flatten() {
             match self.save(&seat).await {
-                Err(NotSaved::Refused(fault)) if fault.passing() => {
-                    self.saved.set(Saved::HereOnly);
-                    api::sleep(AGAIN_MS).await;
-                }
+                Err(NotSaved::Refused(fault)) if fault.passing() => api::sleep(AGAIN_MS).await,
                 _ => return,
             }
             if self.seat.try_get_untracked().flatten().as_ref() != Some(&seat) {
@@ -238,10 +257,10 @@ impl Draft {
 
     async fn refused(self, seat: &Seat, fault: Fault) -> Result<(), NotSaved> {
         self.app.notes(&fault);
-        self.saved.set(Saved::HereOnly);
+        self.saved.set(Saved::Unsent { why: Unsent::of(&fault), here: self.here.get_untracked() });
         if fault.lease_lost() {
             self.lost.set(true);
-        } else if fault.conflict()
+        } else if fault.other_text()
             && let Ok(detail) = api::case(seat.case).await
             && let Some(theirs) = detail.report
             && self.seat.try_get_untracked().flatten().as_ref() == Some(seat)
@@ -368,6 +387,17 @@ mod tests {
             Poll::Ready(answer) => answer,
             Poll::Pending => panic!("it asks the center"),
         }
+    }
+
+    #[test]
+    fn what_the_center_failed_at_is_not_said_to_wait_for_the_line() {
+        let refused = |status, code: &str| {
+            let (code, title) = (code.to_owned(), String::new());
+            Unsent::of(&Fault::Refused(wire::Problem { code, title, status, detail: None }, None))
+        };
+        assert_eq!(Unsent::of(&Fault::Offline), Unsent::Line);
+        assert_eq!(refused(500, "internal"), Unsent::Center);
+        assert!(matches!(refused(409, "bad_text"), Unsent::Refused(_)));
     }
 
     #[test]

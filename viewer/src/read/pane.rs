@@ -6,7 +6,7 @@ use web_sys::{HtmlSelectElement, KeyboardEvent};
 use wire::Template;
 
 use super::checks;
-use super::draft::{Draft, Saved};
+use super::draft::{Draft, Saved, Unsent};
 use super::editor::{Editor, first_blank, jump};
 use super::room::{Active, Purpose, Room};
 use crate::api;
@@ -110,8 +110,7 @@ fn SavedMark(draft: Draft) -> impl IntoView {
             }
             Saved::Waiting => ("pen", "faint", t(say::UNSAVED).to_owned()),
             Saved::Saving => ("refresh", "faint", t(say::SAVING).to_owned()),
-            Saved::HereOnly => ("warn", "amber", t(say::SAVED_HERE).to_owned()),
-            Saved::Nowhere => ("warn", "amber", t(say::NOT_KEPT).to_owned()),
+            Saved::Unsent { why, here } => ("warn", "amber", unsent(&why, here)),
         };
         let state = match draft.saved.get_untracked() {
             Saved::At(_) => "saved",
@@ -119,6 +118,16 @@ fn SavedMark(draft: Draft) -> impl IntoView {
             _ => "here",
         };
         view! { <span class=format!("saved small clip {tone}") title=text.clone() data-testid="saved" data-saved=state>{icon(mark)}" "{text.clone()}</span> }.into_any()
+    }
+}
+
+/// Why the text is not where it belongs, and where it is instead.
+fn unsent(why: &Unsent, here: bool) -> String {
+    match (why, here) {
+        (Unsent::Refused(reason), _) => fill(say::NOT_TAKEN, &[reason]),
+        (_, false) => t(say::NOT_KEPT).to_owned(),
+        (Unsent::Line, true) => t(say::SAVED_HERE).to_owned(),
+        (Unsent::Center, true) => t(say::SAVED_HERE_CENTER).to_owned(),
     }
 }
 

@@ -209,11 +209,10 @@ impl Room {
                 return;
             }
             if let Err(fault) = api::heartbeat(case, &lease).await
-                && !fault.passing()
                 && self.beating.try_get_untracked() == Some(turn)
             {
                 self.app.notes(&fault);
-                if fault.status() != 401 {
+                if fault.lease_lost() {
                     self.draft.lost.set(true);
                     return;
                 }
