@@ -65,6 +65,8 @@ super::table! {
     SIGN_PASSWORD: "再输一次您的密码", "Your password once more";
     SIGN_DO: "签署", "Sign";
     SIGN_BUSY: "正在签署…", "Signing…";
+    SIGN_UNKNOWN: "没收到中心的回答，不知道签上没有。接通后再输一次密码，不会签两遍。", "No answer came, so it may or may not be signed. Try again when the line is back; it is never signed twice.";
+    REVIEW_MOVED: "这份报告已到别的步骤。请先不审核，再从列表打开。", "This report has moved on. Leave it, then open it from the list.";
     SUBMIT_DO: "提交", "Submit";
     KEYBOARD_IN: "键盘在", "Keys go to";
     KEYBOARD_IMAGE: "图像", "image";

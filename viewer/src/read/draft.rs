@@ -251,24 +251,32 @@ impl Draft {
                 }
                 Ok(())
             }
-            Err(fault) => self.refused(seat, fault).await,
+            Err(fault) => self.refused(fault).await,
         }
     }
 
-    async fn refused(self, seat: &Seat, fault: Fault) -> Result<(), NotSaved> {
+    async fn refused(self, fault: Fault) -> Result<(), NotSaved> {
         self.app.notes(&fault);
         self.saved.set(Saved::Unsent { why: Unsent::of(&fault), here: self.here.get_untracked() });
         if fault.lease_lost() {
             self.lost.set(true);
-        } else if fault.other_text()
-            && let Ok(detail) = api::case(seat.case).await
-            && let Some(theirs) = detail.report
-            && self.seat.try_get_untracked().flatten().as_ref() == Some(seat)
-        {
-            self.meet(seat, theirs);
+        } else if fault.other_text() {
+            self.meet_center().await;
         }
         self.settled_whose()?;
         Err(NotSaved::Refused(fault))
+    }
+
+    /// Looks what the center has by now. Whether somebody must choose.
+    pub async fn meet_center(self) -> bool {
+        let Some(seat) = self.seat.try_get_untracked().flatten() else { return false };
+        if let Ok(detail) = api::case(seat.case).await
+            && let Some(theirs) = detail.report
+            && self.seat.try_get_untracked().flatten().as_ref() == Some(&seat)
+        {
+            self.meet(&seat, theirs);
+        }
+        self.conflict.try_with_untracked(Option::is_some) == Some(true)
     }
 
     /// The server's text moved on: the same words need no decision.

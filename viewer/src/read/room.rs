@@ -12,6 +12,7 @@ use wire::{CaseRow, CaseState, Desk, Lease, ReportBody, StudyImages};
 
 use super::draft::Draft;
 use super::region::not_yet_whole;
+use super::sign;
 use crate::api::{self, Fault};
 use crate::app::App;
 use crate::i18n::{self, Text, fill};
@@ -89,7 +90,7 @@ impl Room {
         });
         Effect::new(move |_| {
             if room.draft.lost.get() {
-                room.lost.set(true);
+                spawn_local(room.lease_refused());
             }
         });
         room.refresh();
@@ -230,11 +231,36 @@ impl Room {
         self.lost.get() || self.draft.conflict.with(Option::is_some)
     }
 
-    /// The open case leaves the screen; the next may come.
-    pub fn finish(self, said: Text) {
-        if let Some(active) = self.active.get_untracked() {
-            self.said.set(Some(fill(said, &[&active.row.patient.name])));
+    pub fn me(self) -> i64 {
+        self.app.me.with_untracked(|me| me.as_ref().map_or(0, |me| me.account))
+    }
+
+    /// Whether the caller's signature is on the case by now, and what to say of it.
+    pub async fn landed(self, case: i64) -> Result<Option<Text>, Fault> {
+        Ok(sign::landed(&api::case(case).await?, self.me()))
+    }
+
+    /// The lease is over: because the case was signed, though no answer said so, or because it is lost.
+    async fn lease_refused(self) {
+        let Some(case) = self.open_case() else { return };
+        match self.landed(case).await {
+            Ok(Some(said)) => self.finish(case, said),
+            _ if self.open_case() == Some(case) => self.lost.set(true),
+            _ => {}
         }
+    }
+
+    fn open_case(self) -> Option<i64> {
+        self.active.try_with_untracked(|active| active.as_ref().map(|active| active.row.case)).flatten()
+    }
+
+    /// `case` leaves the screen, if it is still there; the next may come.
+    pub fn finish(self, case: i64, said: Text) {
+        let Some(active) = self.active.try_get_untracked().flatten().filter(|active| active.row.case == case) else {
+            return;
+        };
+        self.said.set(Some(fill(said, &[&active.row.patient.name])));
+        self.draft.settled();
         self.close();
     }
 

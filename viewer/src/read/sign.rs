@@ -3,28 +3,32 @@
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use web_sys::{HtmlInputElement, HtmlTextAreaElement, SubmitEvent};
-use wire::{ReturnRequest, SignRequest};
+use wire::{CaseDetail, CaseState, ReportState, ReturnRequest, SignRequest};
 
 use super::draft::NotSaved;
 use super::pane::Asked;
 use super::room::{Active, Purpose, Room};
 use super::trouble::AsideDialog;
 use crate::api::{self, Fault};
-use crate::i18n::{fill, say, t};
+use crate::i18n::{Text, fill, say, t};
 use crate::ui::{Dialog, icon};
 use crate::web;
 
 #[component]
 pub fn Asking(room: Room, asked: RwSignal<Option<Asked>>) -> impl IntoView {
     let close = Callback::new(move |()| asked.set(None));
-    // Nothing is asked while it is not settled whose text this is.
-    Effect::new(move |_| {
-        if room.undecided() {
+    let case = Memo::new(move |_| room.active.with(|active| active.as_ref().map(|active| active.row.case)));
+    // Nothing is asked while it is not settled whose text this is, and nothing of one case is asked over the next.
+    Effect::new(move |before: Option<Option<i64>>| {
+        let case = case.get();
+        if room.undecided() || before.is_some_and(|before| before != case) {
             asked.set(None);
         }
+        case
     });
     move || {
-        let active = room.active.get()?;
+        case.get()?;
+        let active = room.active.get_untracked()?;
         Some(match asked.get()? {
             what @ (Asked::Sign | Asked::Submit) => {
                 view! { <SignDialog room=room active=active what=what on_close=close/> }.into_any()
@@ -36,22 +40,76 @@ pub fn Asking(room: Room, asked: RwSignal<Option<Asked>>) -> impl IntoView {
     }
 }
 
+/// How an attempt to let go of a case ended.
+enum Ended {
+    Done,
+    /// Another dialog asks something first, or the page is on its way to the sign-in.
+    Elsewhere,
+    Refused(String),
+}
+
 /// Saves the text first, so that what is signed is what is on the screen.
-async fn sign(room: Room, active: &Active, what: Asked, password: String) -> Result<(), NotSaved> {
+async fn sign(room: Room, active: &Active, what: Asked, password: String) -> Ended {
     let case = active.row.case;
     let lease = match &active.purpose {
         Purpose::Write { lease } => Some(lease.clone()),
         Purpose::Review => None,
     };
-    let rev = if lease.is_some() { room.draft.flush().await? } else { room.draft.rev() };
+    let rev = match room.draft.flush().await {
+        Ok(rev) => rev,
+        Err(NotSaved::Undecided | NotSaved::Gone) => return Ended::Elsewhere,
+        Err(NotSaved::Refused(fault)) => return Ended::Refused(worded(&fault)),
+    };
     let request = SignRequest { lease, rev, password };
-    match what {
+    let answer = match what {
         Asked::Submit => api::submit(case, &request).await,
         _ => api::sign(case, &request).await,
+    };
+    match answer {
+        Ok(()) => Ended::Done,
+        Err(fault) => refused(room, active, fault).await,
     }
-    .map_err(NotSaved::Refused)?;
-    room.draft.settled();
-    Ok(())
+}
+
+/// An answer may be lost on its way, a signature is not: whoever was not answered, or comes a second time, asks first
+/// whether it is there.
+async fn refused(room: Room, active: &Active, fault: Fault) -> Ended {
+    room.app.notes(&fault);
+    if fault.status() == 401 {
+        return Ended::Elsewhere;
+    }
+    if !fault.passing() && !fault.conflict() {
+        return Ended::Refused(worded(&fault));
+    }
+    match room.landed(active.row.case).await {
+        Ok(Some(_)) => Ended::Done,
+        Ok(None) if active.purpose == Purpose::Review && fault.conflict() => {
+            Ended::Refused(t(say::REVIEW_MOVED).to_owned())
+        }
+        Ok(None) if fault.lease_lost() => {
+            room.draft.lost.set(true);
+            Ended::Elsewhere
+        }
+        Ok(None) if fault.other_text() && room.draft.meet_center().await => Ended::Elsewhere,
+        Err(_) if fault.passing() => Ended::Refused(t(say::SIGN_UNKNOWN).to_owned()),
+        _ => Ended::Refused(worded(&fault)),
+    }
+}
+
+/// What `me` has put a name to, if the case holds that now.
+pub fn landed(detail: &CaseDetail, me: i64) -> Option<Text> {
+    let report = detail.report.as_ref()?;
+    let mine = report.signatures.iter().any(|signature| signature.who.id == me);
+    match report.state {
+        ReportState::Signed if mine => Some(say::SIGNED_NOW),
+        ReportState::Submitted if mine => Some(say::SUBMITTED_NOW),
+        _ => None,
+    }
+}
+
+/// Whether `me` has sent it back already.
+fn sent_back(detail: &CaseDetail, me: i64) -> bool {
+    detail.row.state == CaseState::Returned && detail.row.reviewer.as_ref().is_some_and(|who| who.id == me)
 }
 
 #[component]
@@ -65,6 +123,7 @@ fn SignDialog(room: Room, active: Active, what: Asked, on_close: Callback<()>) -
     let problem = RwSignal::new(None::<String>);
     let login = room.app.me.with_untracked(|me| me.as_ref().map(|me| me.login.clone()).unwrap_or_default());
     let words = fill(lead, &[&active.row.patient.name, &active.row.exam]);
+    let on_close = unless(busy, on_close);
     let submit = move |event: SubmitEvent| {
         event.prevent_default();
         let secret = password.get_untracked();
@@ -77,16 +136,14 @@ fn SignDialog(room: Room, active: Active, what: Asked, on_close: Callback<()>) -
         let active = active.clone();
         spawn_local(async move {
             match sign(room, &active, what, secret).await {
-                Ok(()) => {
-                    on_close.run(());
-                    room.finish(done);
+                Ended::Done => room.finish(active.row.case, done),
+                Ended::Elsewhere => {
+                    busy.try_set(false);
                 }
-                // The dialog has made way for the one that asks.
-                Err(NotSaved::Undecided | NotSaved::Gone) => {}
-                Err(NotSaved::Refused(fault)) => {
-                    busy.set(false);
-                    password.set(String::new());
-                    problem.set(Some(worded(&fault)));
+                Ended::Refused(text) => {
+                    busy.try_set(false);
+                    password.try_set(String::new());
+                    problem.try_set(Some(text));
                     web::focus_selector("#sign-password");
                 }
             }
@@ -102,7 +159,7 @@ fn SignDialog(room: Room, active: Active, what: Asked, on_close: Callback<()>) -
                     prop:value=move || password.get() on:input=move |event| password.set(event_target::<HtmlInputElement>(&event).value())/>
                 {move || problem.get().map(|text| view! { <p class="problem" role="alert" data-testid="sign-problem">{icon("warn")}<span>{text}</span></p> })}
                 <div class="actions">
-                    <button type="button" class="button" on:click=move |_| on_close.run(())>{t(say::CANCEL)}" "<kbd>"Esc"</kbd></button>
+                    <button type="button" class="button" disabled=move || busy.get() on:click=move |_| on_close.run(())>{t(say::CANCEL)}" "<kbd>"Esc"</kbd></button>
                     <button type="submit" class="button primary" data-testid="sign-confirm" disabled=move || busy.get()>
                         {icon("sign")}{move || t(if busy.get() { say::SIGN_BUSY } else { act })}" "<kbd>"Enter"</kbd>
                     </button>
@@ -112,39 +169,63 @@ fn SignDialog(room: Room, active: Active, what: Asked, on_close: Callback<()>) -
     }
 }
 
-/// A refused password ends no session: 401 and 403 here mean the password.
+/// While something is on its way it cannot be called off, so neither Esc nor a button says that it could.
+fn unless(busy: RwSignal<bool>, on_close: Callback<()>) -> Callback<()> {
+    Callback::new(move |()| {
+        if !busy.get_untracked() {
+            on_close.run(());
+        }
+    })
+}
+
 fn worded(fault: &Fault) -> String {
-    match fault.status() {
-        401 => t(say::P_PASSWORD).to_owned(),
+    match fault.retry_after() {
+        Some(seconds @ 60..) => fill(say::WAIT_MINUTES, &[&seconds.div_ceil(60).to_string()]),
+        Some(seconds) if fault.status() == 429 => fill(say::WAIT_SECONDS, &[&seconds.to_string()]),
         _ => fault.text(),
+    }
+}
+
+async fn send_back(room: Room, case: i64, note: String) -> Ended {
+    let Err(fault) = api::send_back(case, &ReturnRequest { rev: room.draft.rev(), note }).await else {
+        return Ended::Done;
+    };
+    room.app.notes(&fault);
+    let again = fault.passing() || fault.conflict();
+    match api::case(case).await {
+        Ok(detail) if again && sent_back(&detail, room.me()) => Ended::Done,
+        Ok(_) if fault.conflict() => Ended::Refused(t(say::REVIEW_MOVED).to_owned()),
+        _ => Ended::Refused(fault.text()),
     }
 }
 
 #[component]
 fn ReturnDialog(room: Room, active: Active, on_close: Callback<()>) -> impl IntoView {
     let note = RwSignal::new(String::new());
+    let busy = RwSignal::new(false);
     let problem = RwSignal::new(None::<String>);
+    let on_close = unless(busy, on_close);
+    let case = active.row.case;
     let send = move |event: SubmitEvent| {
         event.prevent_default();
         let text = note.get_untracked().trim().to_owned();
         if text.is_empty() {
             problem.set(Some(t(say::RETURN_NEED).to_owned()));
             web::focus_selector("#return-note");
-            return;
+        } else if !busy.get_untracked() {
+            busy.set(true);
+            problem.set(None);
+            spawn_local(async move {
+                match send_back(room, case, text).await {
+                    Ended::Done => room.finish(case, say::RETURNED_NOW),
+                    Ended::Elsewhere => {}
+                    Ended::Refused(text) => {
+                        busy.try_set(false);
+                        problem.try_set(Some(text));
+                    }
+                }
+            });
         }
-        let (case, rev) = (active.row.case, room.draft.rev());
-        spawn_local(async move {
-            match api::send_back(case, &ReturnRequest { rev, note: text }).await {
-                Ok(()) => {
-                    on_close.run(());
-                    room.finish(say::RETURNED_NOW);
-                }
-                Err(fault) => {
-                    room.app.notes(&fault);
-                    problem.set(Some(fault.text()));
-                }
-            }
-        });
     };
     view! {
         <Dialog title=t(say::RETURN).to_owned() on_close=on_close testid="return-dialog">
@@ -154,8 +235,8 @@ fn ReturnDialog(room: Room, active: Active, on_close: Callback<()>) -> impl Into
                     on:input=move |event| note.set(event_target::<HtmlTextAreaElement>(&event).value())></textarea>
                 {move || problem.get().map(|text| view! { <p class="problem" role="alert">{icon("warn")}<span>{text}</span></p> })}
                 <div class="actions">
-                    <button type="button" class="button" on:click=move |_| on_close.run(())>{t(say::CANCEL)}" "<kbd>"Esc"</kbd></button>
-                    <button type="submit" class="button primary" data-testid="return-confirm">{icon("undo")}{t(say::RETURN)}</button>
+                    <button type="button" class="button" disabled=move || busy.get() on:click=move |_| on_close.run(())>{t(say::CANCEL)}" "<kbd>"Esc"</kbd></button>
+                    <button type="submit" class="button primary" data-testid="return-confirm" disabled=move || busy.get()>{icon("undo")}{t(say::RETURN)}</button>
                 </div>
             </form>
         </Dialog>
@@ -176,5 +257,65 @@ fn ReleaseDialog(room: Room, on_close: Callback<()>) -> impl IntoView {
                 <button class="button danger" data-testid="release-confirm" on:click=release>{t(say::RELEASE)}</button>
             </div>
         </Dialog>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A case whose report is in `report`'s state, signed by `signed`.
+    fn case(report: &str, signed: &[i64]) -> CaseDetail {
+        let signatures: Vec<String> = signed
+            .iter()
+            .map(|who| format!(r#"{{"role":"writer","at_us":0,"who":{{"id":{who},"name":"","title":""}}}}"#))
+            .collect();
+        let text = format!(
+            r#"{{"row":{{"case":1,"study":1,"study_uid":"1","accession":"","patient":{{"name":"","sex":"female","age":"",
+            "pid":"","birth_date":""}},"exam":"","modality":"CT","body_part":"","site":{{"id":1,"name":""}},"device":"",
+            "exam_us":0,"series":1,"instances":1,"bytes":0,"quarantined":0,"urgency":"routine","question":"","state":"drafted",
+            "steps":{{}},"version":1}},"report":{{"report":1,"version":1,"state":"{report}","template":"","findings":"",
+            "impression":"","note":"","rev":1,"saved_us":0,"signatures":[{}],"signatures_needed":2}},"history":[],
+            "decisions":[],"signatures_needed":2}}"#,
+            signatures.join(",")
+        );
+        serde_json::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn a_signature_whose_answer_was_lost_counts_as_given() {
+        assert_eq!(landed(&case("signed", &[7]), 7), Some(say::SIGNED_NOW));
+        assert_eq!(landed(&case("submitted", &[7]), 7), Some(say::SUBMITTED_NOW));
+        assert_eq!(landed(&case("signed", &[3, 7]), 7), Some(say::SIGNED_NOW));
+    }
+
+    #[test]
+    fn somebody_elses_signature_is_not_mine() {
+        assert_eq!(landed(&case("signed", &[3]), 7), None);
+        assert_eq!(landed(&case("draft", &[]), 7), None);
+        assert_eq!(landed(&case("returned", &[7]), 7), None);
+    }
+
+    #[test]
+    fn a_return_counts_as_made_when_the_case_is_back_by_the_same_reviewer() {
+        let mut detail = case("returned", &[]);
+        detail.row.state = CaseState::Returned;
+        detail.row.reviewer = Some(wire::Person { id: 7, name: String::new(), title: String::new() });
+        assert!(sent_back(&detail, 7));
+        assert!(!sent_back(&detail, 3));
+    }
+
+    #[test]
+    fn what_is_on_its_way_is_not_called_off() {
+        let owner = Owner::new();
+        owner.with(|| {
+            let (busy, closed) = (RwSignal::new(true), RwSignal::new(false));
+            let close = unless(busy, Callback::new(move |()| closed.set(true)));
+            close.run(());
+            assert!(!closed.get_untracked());
+            busy.set(false);
+            close.run(());
+            assert!(closed.get_untracked());
+        });
     }
 }
