@@ -338,6 +338,14 @@ impl Draft {
         Err(NotSaved::Refused(Fault::Timeout))
     }
 
+    /// Leaving the page now would leave text where only this page, or this machine, has it.
+    pub fn at_risk(self) -> bool {
+        let unsaved = !self.standing.get_untracked().is_clean();
+        let undecided = self.lost.get_untracked() || self.conflict.with_untracked(Option::is_some);
+        let stuck = matches!(self.saved.get_untracked(), Saved::Unsent { .. });
+        self.seat.with_untracked(Option::is_some) && unsaved && (undecided || stuck || !self.here.get_untracked())
+    }
+
     pub fn rev(self) -> i64 {
         self.standing.try_get_untracked().unwrap_or_default().rev()
     }
@@ -425,6 +433,24 @@ mod tests {
             let draft = at_a_case();
             draft.lost.set(true);
             assert!(matches!(flushed(draft), Err(NotSaved::Gone)));
+        });
+    }
+
+    #[test]
+    fn leaving_is_questioned_only_while_text_is_nowhere_safe() {
+        let owner = Owner::new();
+        owner.with(|| {
+            let draft = at_a_case();
+            assert!(!draft.at_risk(), "nothing typed");
+            draft.standing.update(|standing| _ = standing.typed());
+            assert!(!draft.at_risk(), "typed a moment ago and kept here");
+            draft.here.set(false);
+            assert!(draft.at_risk(), "the browser keeps nothing");
+            draft.here.set(true);
+            draft.saved.set(Saved::Unsent { why: Unsent::Line, here: true });
+            assert!(draft.at_risk(), "the center does not have it");
+            draft.show(Some(&theirs()));
+            assert!(!draft.at_risk());
         });
     }
 

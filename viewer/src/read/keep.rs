@@ -1,4 +1,4 @@
-//! A copy of each unfinished report on this machine: it survives a reload, a crash and a dead line.
+//! A copy of each unfinished report and note on this machine: it survives a reload, a crash and a dead line.
 //!
 //! Written at every keystroke, removed as soon as the server has all of it: what is found here was never saved, so a
 //! colleague's later text is never met by an older copy that had served its purpose.
@@ -107,6 +107,23 @@ fn keep_asides(account: i64, case: i64, all: &[Aside]) {
     }
 }
 
+fn note_key(account: i64, case: i64) -> String {
+    format!("yunying.note.{account}.{case}")
+}
+
+/// What a reviewer has begun to say to a report's writer.
+pub fn note(account: i64, case: i64) -> String {
+    web::recall(&note_key(account, case)).unwrap_or_default()
+}
+
+pub fn keep_note(account: i64, case: i64, text: &str) {
+    if text.is_empty() {
+        web::forget(&note_key(account, case));
+    } else {
+        web::keep(&note_key(account, case), text);
+    }
+}
+
 pub fn which(kept: Option<Kept>, server_rev: i64, findings: &str, impression: &str) -> Which {
     match kept {
         Some(kept) if kept.findings == findings && kept.impression == impression => Which::Server,
@@ -154,6 +171,14 @@ mod tests {
         assert_eq!(dismiss(1, 1, 0), [aside("乙")]);
         assert_eq!(dismiss(1, 1, 0), []);
         assert_eq!(asides(1, 1), []);
+    }
+
+    #[test]
+    fn a_note_begun_is_there_again_and_each_case_has_its_own() {
+        keep_note(1, 5, "左右写反了");
+        assert_eq!((note(1, 5), note(1, 6), note(2, 5)), ("左右写反了".to_owned(), String::new(), String::new()));
+        keep_note(1, 5, "");
+        assert_eq!(note(1, 5), "");
     }
 
     #[test]

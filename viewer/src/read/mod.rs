@@ -58,6 +58,7 @@ pub fn ReadPage() -> impl IntoView {
     let keys = RwSignal::new(false);
     let in_report = keyboard_place();
     watch_keys(room, asked, in_report);
+    question_leaving(room);
     let viewer = room.viewer;
     let open = Memo::new(move |_| room.active.with(Option::is_some));
     let case = move || room.active.with(|active| active.as_ref().map(|active| active.row.case.to_string()));
@@ -83,6 +84,18 @@ pub fn ReadPage() -> impl IntoView {
             <KeysOverlay lines=KEYS open=keys/>
         </div>
     }
+}
+
+/// The browser asks before the page goes while text would go with it.
+fn question_leaving(room: Room) {
+    let handle = window_event_listener(leptos::ev::beforeunload, move |event| {
+        if room.draft.at_risk() {
+            event.prevent_default();
+            // Some browsers ask only where this is not empty; none shows it.
+            event.set_return_value("unsaved");
+        }
+    });
+    on_cleanup(move || handle.remove());
 }
 
 /// Whether the report has the keyboard; else the image has.

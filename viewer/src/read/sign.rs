@@ -6,6 +6,7 @@ use web_sys::{HtmlInputElement, HtmlTextAreaElement, SubmitEvent};
 use wire::{CaseDetail, CaseState, ReportState, ReturnRequest, SignRequest};
 
 use super::draft::NotSaved;
+use super::keep;
 use super::pane::Asked;
 use super::room::{Active, Purpose, Room};
 use super::trouble::AsideDialog;
@@ -201,11 +202,16 @@ async fn send_back(room: Room, case: i64, note: String) -> Ended {
 
 #[component]
 fn ReturnDialog(room: Room, active: Active, on_close: Callback<()>) -> impl IntoView {
-    let note = RwSignal::new(String::new());
+    let (case, me) = (active.row.case, room.me());
+    let note = RwSignal::new(keep::note(me, case));
     let busy = RwSignal::new(false);
     let problem = RwSignal::new(None::<String>);
     let on_close = unless(busy, on_close);
-    let case = active.row.case;
+    let typed = move |event| {
+        let text = event_target::<HtmlTextAreaElement>(&event).value();
+        keep::keep_note(me, case, &text);
+        note.set(text);
+    };
     let send = move |event: SubmitEvent| {
         event.prevent_default();
         let text = note.get_untracked().trim().to_owned();
@@ -217,7 +223,10 @@ fn ReturnDialog(room: Room, active: Active, on_close: Callback<()>) -> impl Into
             problem.set(None);
             spawn_local(async move {
                 match send_back(room, case, text).await {
-                    Ended::Done => room.finish(case, say::RETURNED_NOW),
+                    Ended::Done => {
+                        keep::keep_note(me, case, "");
+                        room.finish(case, say::RETURNED_NOW);
+                    }
                     Ended::Elsewhere => {}
                     Ended::Refused(text) => {
                         busy.try_set(false);
@@ -232,7 +241,7 @@ fn ReturnDialog(room: Room, active: Active, on_close: Callback<()>) -> impl Into
             <form on:submit=send>
                 <label for="return-note">{t(say::RETURN_NOTE)}</label>
                 <textarea id="return-note" class="field" rows="4" maxlength="1000" data-first="" data-testid="return-note"
-                    on:input=move |event| note.set(event_target::<HtmlTextAreaElement>(&event).value())></textarea>
+                    prop:value=note.get_untracked() on:input=typed></textarea>
                 {move || problem.get().map(|text| view! { <p class="problem" role="alert">{icon("warn")}<span>{text}</span></p> })}
                 <div class="actions">
                     <button type="button" class="button" disabled=move || busy.get() on:click=move |_| on_close.run(())>{t(say::CANCEL)}" "<kbd>"Esc"</kbd></button>
