@@ -2,15 +2,19 @@
 //!
 //! A pack is written, read back, and only then published by its rows in one transaction. Whatever fails or is killed
 //! in between leaves the objects in the spool and at worst an object in the store that no row names. A store that is
-//! down costs nothing but space: the sealer keeps trying, the spool keeps accepting.
+//! down costs nothing but space: the sealer keeps trying, the spool keeps accepting. An object that can't be read, or is
+//! not what was received, is put [aside] and holds up no other.
 
-use std::collections::HashSet;
+mod aside;
+
 use std::time::Duration;
 
+use futures_util::TryStreamExt;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::bytes::spool_stream;
+use self::aside::Aside;
+use super::bytes::{InstanceStream, spool_stream};
 use super::spool::{Position, SegmentId, Spool, SpoolError};
 use crate::archive::{Archive, ArchiveError, PackEntry, PackError, SealedPack};
 use crate::clock;
@@ -21,7 +25,7 @@ use crate::index::{Db, Error as IndexError};
 const TICK: Duration = Duration::from_secs(2);
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_LONGEST: Duration = Duration::from_secs(60);
-/// Series looked at in one pass.
+/// Series looked at in one pass, beside those with something aside.
 const SERIES: i64 = 32;
 
 #[derive(Debug, Clone)]
@@ -48,8 +52,6 @@ pub enum SealError {
     Archive(#[from] ArchiveError),
     #[error(transparent)]
     Spool(#[from] SpoolError),
-    #[error("reading the spool for a pack failed: {0}")]
-    Read(#[source] std::io::Error),
 }
 
 /// Whether the object store takes packs.
@@ -65,8 +67,8 @@ pub struct Sealer {
     archive: Archive,
     indexed: watch::Receiver<Position>,
     options: SealerOptions,
-    /// Objects whose bytes in the spool are not those received; `yunying check` names them.
-    damaged: HashSet<(PackOf, i64)>,
+    /// Objects that could not be read, or are not those received; `yunying check` names them.
+    aside: Aside,
     health: watch::Sender<StoreHealth>,
     stop: CancellationToken,
 }
@@ -80,7 +82,7 @@ impl Sealer {
         options: SealerOptions,
     ) -> Self {
         let health = watch::Sender::new(StoreHealth::Up);
-        Self { db, spool, archive, indexed, options, damaged: HashSet::new(), health, stop: CancellationToken::new() }
+        Self { db, spool, archive, indexed, options, aside: Aside::default(), health, stop: CancellationToken::new() }
     }
 
     pub fn health(&self) -> watch::Receiver<StoreHealth> {
@@ -124,45 +126,57 @@ impl Sealer {
         });
     }
 
-    /// Seals what has been quiet at `now` and lets segments go; how many packs were made.
+    /// Seals what has been quiet at `now` and lets segments go, also where sealing fails; how many packs were made.
     pub async fn pass(&mut self, now: Micros) -> Result<usize, SealError> {
-        let before = now - self.options.quiet;
-        let mut tx = self.db.read().await?;
-        let quiet = rows::quiet_series(&mut tx, &self.options.node, before, SERIES).await?;
-        drop(tx);
-        let mut packs = 0;
-        for series in quiet {
-            while !self.stop.is_cancelled() && self.seal(PackOf::Series(series.series_id), before).await? {
-                packs += 1;
-            }
-        }
-        while !self.stop.is_cancelled() && self.seal(PackOf::Quarantine, before).await? {
-            packs += 1;
-        }
-        self.release_segments().await?;
+        let sealed = self.seal_quiet(now).await;
+        let released = self.release_segments().await;
+        let packs = sealed?;
+        released?;
         Ok(packs)
     }
 
-    /// Makes one pack; false: nothing is left to be packed.
-    async fn seal(&mut self, of: PackOf, before: Micros) -> Result<bool, SealError> {
-        let objects = self.unsealed(of, before).await?;
-        if objects.is_empty() {
-            return Ok(false);
+    async fn seal_quiet(&mut self, now: Micros) -> Result<usize, SealError> {
+        let before = now - self.options.quiet;
+        // Series that consist of what is aside must not stand before all others for ever.
+        let limit = SERIES + self.aside.series() as i64;
+        let mut tx = self.db.read().await?;
+        let quiet = rows::quiet_series(&mut tx, &self.options.node, before, limit).await?;
+        drop(tx);
+        let mut packs = 0;
+        for series in quiet {
+            packs += self.seal(PackOf::Series(series.series_id), now).await?;
         }
-        let Some((pack, objects)) = self.write_pack(of, objects).await? else { return Ok(true) };
-        self.publish(of, &pack, &objects).await?;
-        tracing::info!(pack = %pack.key, objects = objects.len(), bytes = pack.bytes, "sealed");
-        Ok(true)
+        Ok(packs + self.seal(PackOf::Quarantine, now).await?)
     }
 
-    async fn unsealed(&self, of: PackOf, before: Micros) -> Result<Vec<Unsealed>, SealError> {
+    /// Packs everything of one series, or of the quarantine, that can be packed; how many packs were made.
+    async fn seal(&mut self, of: PackOf, now: Micros) -> Result<usize, SealError> {
+        let mut packs = 0;
+        while !self.stop.is_cancelled() {
+            let objects = self.unsealed(of, now).await?;
+            if objects.is_empty() {
+                break;
+            }
+            let Some(pack) = self.write_pack(of, &objects, now).await? else { continue };
+            self.publish(of, &pack, &objects).await?;
+            packs += 1;
+            for object in &objects {
+                self.aside.forget(of, object.id);
+            }
+            tracing::info!(pack = %pack.key, objects = objects.len(), bytes = pack.bytes, "sealed");
+        }
+        Ok(packs)
+    }
+
+    async fn unsealed(&self, of: PackOf, now: Micros) -> Result<Vec<Unsealed>, SealError> {
+        let before = now - self.options.quiet;
         let mut tx = self.db.read().await?;
-        let (node, limit) = (&self.options.node, self.options.objects as i64 + self.damaged.len() as i64);
+        let (node, limit) = (&self.options.node, (self.options.objects + self.aside.objects()) as i64);
         let mut objects = match of {
             PackOf::Series(series) => rows::unsealed_of_series(&mut tx, node, series, limit).await?,
             PackOf::Quarantine => rows::unsealed_quarantine(&mut tx, node, before, limit).await?,
         };
-        objects.retain(|object| !self.damaged.contains(&(of, object.id)));
+        objects.retain(|object| !self.aside.holds(of, object.id, now));
         let mut bytes = 0;
         let fits = |object: &Unsealed| {
             bytes += u64::try_from(object.bytes).unwrap_or(0);
@@ -179,40 +193,77 @@ impl Sealer {
         Ok(objects)
     }
 
-    /// Writes and reads back a pack. None: an object was found damaged and is left out from now on; try again.
+    /// Writes and reads back a pack. None: something could not be packed and was put aside; try again without it.
     async fn write_pack(
         &mut self,
         of: PackOf,
-        objects: Vec<Unsealed>,
-    ) -> Result<Option<(SealedPack, Vec<Unsealed>)>, SealError> {
+        objects: &[Unsealed],
+        now: Micros,
+    ) -> Result<Option<SealedPack>, SealError> {
         let mut pack = self.archive.create_pack(&self.options.node);
-        for object in &objects {
-            let bytes = spool_stream(
-                self.spool.clone(),
-                SegmentId(unsigned(object.segment)),
-                unsigned(object.file_offset),
-                unsigned(object.bytes),
-            );
-            let added = pack.add(entry(object), bytes).await;
-            let Err(error) = added else { continue };
-            pack.abort().await;
-            return match error {
-                PackError::Archive(error) => Err(error.into()),
-                PackError::Source(error) => Err(SealError::Read(error)),
-                error @ PackError::SourceDamaged { .. } => {
-                    tracing::error!(%error, segment = object.segment, "an object in the spool is damaged");
-                    self.damaged.insert((of, object.id));
-                    Ok(None)
+        for (index, object) in objects.iter().enumerate() {
+            match pack.add(entry(object), self.stored(object)).await {
+                Ok(()) => {}
+                Err(PackError::Archive(error)) => {
+                    pack.abort().await;
+                    return Err(error.into());
                 }
-            };
+                Err(error @ (PackError::Source(_) | PackError::SourceDamaged { .. })) => {
+                    pack.abort().await;
+                    let count = self.put_aside(of, &objects[index..], now).await;
+                    let (segment, object) = (SegmentId(unsigned(object.segment)), object.id);
+                    tracing::error!(%error, %segment, object, count, "objects in the spool can't be packed");
+                    return Ok(None);
+                }
+            }
         }
         let pack = match pack.finish(clock::now()).await {
             Ok(pack) => pack,
             Err(PackError::Archive(error)) => return Err(error.into()),
-            Err(error) => return Err(SealError::Read(std::io::Error::other(error))),
+            Err(error) => return Err(ArchiveError::Read(std::io::Error::other(error)).into()),
         };
-        self.archive.verify_pack(&pack).await?;
-        Ok(Some((pack, objects)))
+        if let Err(error) = self.archive.verify_pack(&pack).await {
+            self.withdraw(&pack, &error).await;
+            return Err(error.into());
+        }
+        Ok(Some(pack))
+    }
+
+    /// Puts the first of `objects` aside, and each of the others that can't be packed either: a lost segment costs one
+    /// attempt, not one for each object that was in it. How many that were.
+    async fn put_aside(&mut self, of: PackOf, objects: &[Unsealed], now: Micros) -> usize {
+        let mut count = 0;
+        for (index, object) in objects.iter().enumerate() {
+            if index == 0 || !self.is_whole(object).await {
+                self.aside.put(of, object.id, now);
+                count += 1;
+            }
+        }
+        count
+    }
+
+    async fn is_whole(&self, object: &Unsealed) -> bool {
+        let start = (crc32fast::Hasher::new(), 0);
+        let read = self.stored(object).try_fold(start, |(mut crc, length), chunk| {
+            crc.update(&chunk);
+            std::future::ready(Ok((crc, length + chunk.len() as u64)))
+        });
+        let found = read.await.map(|(crc, length)| (i64::from(crc.finalize()), length));
+        found.is_ok_and(|found| found == (object.crc32, unsigned(object.bytes)))
+    }
+
+    fn stored(&self, object: &Unsealed) -> InstanceStream {
+        let (segment, offset) = (SegmentId(unsigned(object.segment)), unsigned(object.file_offset));
+        spool_stream(self.spool.clone(), segment, offset, unsigned(object.bytes))
+    }
+
+    /// A pack that did not come back as it was written is nobody's.
+    async fn withdraw(&self, pack: &SealedPack, error: &ArchiveError) {
+        if matches!(error, ArchiveError::Damaged { .. })
+            && let Err(left) = self.archive.delete(&pack.key).await
+        {
+            tracing::warn!(pack = %pack.key, error = %left, "a damaged pack could not be deleted");
+        }
     }
 
     async fn publish(&self, of: PackOf, pack: &SealedPack, objects: &[Unsealed]) -> Result<(), SealError> {
@@ -227,9 +278,10 @@ impl Sealer {
         Ok(())
     }
 
-    /// Lets go of segments that are indexed to their end and that no row needs.
+    /// Lets go of segments that are indexed to their end and that no row needs. One that fails stays, the others go.
     async fn release_segments(&self) -> Result<(), SealError> {
         let indexed = *self.indexed.borrow();
+        let mut failed = None;
         for segment in self.spool.segments().into_iter().filter(|segment| segment.last <= indexed) {
             let mut tx = self.db.read().await?;
             let needed = rows::segment_needed(&mut tx, &self.options.node, segment.id.0).await?;
@@ -242,10 +294,13 @@ impl Sealer {
             match release.map_err(|_| SpoolError::Closed)? {
                 Ok(()) => tracing::info!(segment = %segment.id, "released"),
                 Err(SpoolError::StillNeeded(_) | SpoolError::NoSuchSegment(_)) => {}
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    tracing::warn!(segment = %segment.id, %error, "a segment could not be released");
+                    failed = Some(error);
+                }
             }
         }
-        Ok(())
+        failed.map_or(Ok(()), |error| Err(error.into()))
     }
 }
 

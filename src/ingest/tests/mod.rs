@@ -3,6 +3,7 @@
 mod check;
 mod delivery;
 mod rebuild;
+mod sealing;
 
 use futures_util::TryStreamExt;
 use tempfile::TempDir;
