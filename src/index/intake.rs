@@ -100,6 +100,7 @@ pub struct KnownStudy {
 pub struct SameUid {
     pub id: InstanceId,
     pub study_id: StudyId,
+    pub site_id: SiteId,
     pub sha256: Vec<u8>,
 }
 
@@ -258,7 +259,8 @@ pub async fn grow_series(tx: &mut Tx, series: SeriesId, instances: i64, last: Mi
 /// The instance of that SOP Instance UID, wherever it is.
 pub async fn same_uid(tx: &mut Tx, sop_uid: &str, sop_hash: i64) -> Result<Option<SameUid>> {
     Ok(on!(tx, c => sqlx::query_as::<_, SameUid>(
-        "SELECT i.id, se.study_id, i.sha256 FROM instance i JOIN series se ON se.id = i.series_id
+        "SELECT i.id, se.study_id, st.site_id, i.sha256 FROM instance i JOIN series se ON se.id = i.series_id
+           JOIN study st ON st.id = se.study_id
           WHERE i.sop_hash = $1 AND i.sop_uid = $2 LIMIT 1").bind(sop_hash).bind(sop_uid).fetch_optional(c).await)?)
 }
 

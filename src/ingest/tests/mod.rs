@@ -4,6 +4,7 @@ mod check;
 mod delivery;
 mod rebuild;
 mod sealing;
+mod sites;
 
 use futures_util::TryStreamExt;
 use tempfile::TempDir;
