@@ -56,15 +56,26 @@ impl Outcome {
     }
 }
 
-/// Notes the outcome; false if somebody else noted one before. The last one of a study is an event.
-pub async fn settle(tx: &mut Tx, instance: InstanceId, outcome: &Outcome, now: Micros) -> Result<bool> {
+/// Whether an outcome was noted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Noted {
+    /// With the object of an earlier outcome, which no row names any more.
+    Now { replaced: Option<ObjectKey> },
+    /// Somebody else noted one first.
+    Before,
+}
+
+/// Notes the outcome of a pending instance. The last one of a study is an event.
+pub async fn settle(tx: &mut Tx, instance: InstanceId, outcome: &Outcome, now: Micros) -> Result<Noted> {
     let (Outcome::Made { reason, .. } | Outcome::Unavailable(reason)) = outcome;
     let changed = on!(tx, c => sqlx::query(
         "UPDATE instance SET delivery = $2, delivery_reason = $3 WHERE id = $1 AND delivery = 'pending'")
         .bind(instance).bind(outcome.form().word()).bind(reason).execute(c).await.map(|done| done.rows_affected()))?;
     if changed != 1 {
-        return Ok(false);
+        return Ok(Noted::Before);
     }
+    let replaced = on!(tx, c => sqlx::query_scalar::<_, String>(
+        "DELETE FROM delivery_object WHERE instance_id = $1 RETURNING key").bind(instance).fetch_optional(c).await)?;
     if let Outcome::Made { object, frames, .. } = outcome {
         let frames = serde_json::to_string(frames).map_err(|error| Error::Corrupt(error.to_string()))?;
         on!(tx, c => sqlx::query(
@@ -73,7 +84,24 @@ pub async fn settle(tx: &mut Tx, instance: InstanceId, outcome: &Outcome, now: M
             .execute(c).await.map(drop))?;
     }
     announce_if_last(tx, instance, now).await?;
-    Ok(true)
+    Ok(Noted::Now { replaced: replaced.map(key_of).transpose()? })
+}
+
+/// Instances whose reason ends in one of two `words`: for their whole form, or for some of their frames.
+pub async fn ended_in(tx: &mut Tx, words: &[String; 2]) -> Result<Vec<InstanceId>> {
+    let [one, other] = words;
+    Ok(on!(tx, c => sqlx::query_scalar::<_, InstanceId>(
+        "SELECT id FROM instance WHERE delivery_reason <> '' AND delivery <> 'pending'
+            AND (delivery_reason = $1 OR delivery_reason LIKE $2 OR delivery_reason = $3 OR delivery_reason LIKE $4)
+          ORDER BY id")
+        .bind(one).bind(format!("%: {one}")).bind(other).bind(format!("%: {other}")).fetch_all(c).await)?)
+}
+
+/// Makes an instance pending again; what was made of it stays until something better is.
+pub async fn reopen(tx: &mut Tx, instance: InstanceId) -> Result<()> {
+    on!(tx, c => sqlx::query("UPDATE instance SET delivery = 'pending', delivery_reason = '' WHERE id = $1")
+        .bind(instance).execute(c).await.map(drop))?;
+    Ok(())
 }
 
 async fn announce_if_last(tx: &mut Tx, instance: InstanceId, now: Micros) -> Result<()> {

@@ -2,6 +2,9 @@
 //!
 //! It lags on purpose: while objects arrive it waits, except for what somebody is looking at. What it makes is derived:
 //! one object an instance, published by its row; anything that fails here leaves the stored bytes and the intake alone.
+//!
+//! A decoder that dies or takes too long is asked again, later, a few times; then the image is unavailable, or misses
+//! frames, until the next start tries once more: another version or a machine with more memory may fare better.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::io;
@@ -19,10 +22,10 @@ use crate::archive::{Archive, ArchiveError};
 use crate::clock;
 use crate::dicom::{Limits, WalkError};
 use crate::domain::{Delivery, InstanceId, StudyId};
-use crate::index::delivery::{self, Outcome};
+use crate::index::delivery::{self, Noted, Outcome};
 use crate::index::{Db, Error as IndexError, Scope};
-use crate::pixels::Decoder;
-use crate::pixels::transcode::{DeliverError, deliver};
+use crate::pixels::transcode::{Chance, DeliverError, deliver};
+use crate::pixels::{DecodeError, Decoder};
 
 /// The net under notifications: other nodes' instances, and those that failed before.
 const POLL: Duration = Duration::from_secs(2);
@@ -31,6 +34,8 @@ const YIELD_AT_MOST: Duration = Duration::from_secs(10);
 const YIELD_STEP: Duration = Duration::from_millis(100);
 const RETRY_FIRST: Duration = Duration::from_secs(2);
 const RETRY_LONGEST: Duration = Duration::from_secs(120);
+/// So often the decoder may fail on an instance before it is noted as it is.
+const CHANCES: u32 = 5;
 /// Taken from the database at a time.
 const BACKLOG: i64 = 64;
 /// Requests out of turn that are remembered; a page that asks for more gets the rest in turn.
@@ -79,6 +84,8 @@ struct State {
 
 struct Failed {
     times: u32,
+    /// How often it was the decoder that failed.
+    in_decoder: u32,
     not_before: Instant,
 }
 
@@ -163,21 +170,30 @@ pub struct Transcoder {
     archive: Archive,
     decoder: Decoder,
     activity: Activity,
+    retry_first: Duration,
     shared: Arc<Shared>,
 }
 
 impl Transcoder {
     pub fn new(db: Db, bytes: InstanceBytes, archive: Archive, decoder: Decoder, activity: Activity) -> Self {
         let shared = Shared { state: Mutex::default(), wake: Notify::new(), settled: watch::Sender::new(0) };
-        Self { db, bytes, archive, decoder, activity, shared: Arc::new(shared) }
+        Self { db, bytes, archive, decoder, activity, retry_first: RETRY_FIRST, shared: Arc::new(shared) }
+    }
+
+    #[cfg(test)]
+    pub fn retrying_after(self, retry_first: Duration) -> Self {
+        Self { retry_first, ..self }
     }
 
     pub fn requests(&self) -> Requests {
         Requests { db: self.db.clone(), shared: self.shared.clone() }
     }
 
-    /// Wakes the workers: instances may have come.
+    /// Wakes the workers: instances may have come, or failed before the start.
     pub async fn follow(self, mut indexed: watch::Receiver<super::spool::Position>, stop: CancellationToken) {
+        if let Err(error) = self.reopen_failed().await {
+            tracing::warn!(%error, "images on which the decoder failed are not tried again");
+        }
         loop {
             tokio::select! {
                 changed = indexed.changed() => if changed.is_err() { return },
@@ -240,6 +256,25 @@ impl Transcoder {
         }
     }
 
+    /// Makes what the decoder failed on pending again.
+    async fn reopen_failed(&self) -> Result<(), IndexError> {
+        let words = DecodeError::FAILURES.map(|failure| failure.to_string());
+        let mut tx = self.db.read().await?;
+        let failed = delivery::ended_in(&mut tx, &words).await?;
+        drop(tx);
+        if failed.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.db.write().await?;
+        for instance in &failed {
+            delivery::reopen(&mut tx, *instance).await?;
+        }
+        tx.commit().await?;
+        tracing::info!(images = failed.len(), "tried again: the decoder had failed on them");
+        self.shared.wake.notify_waiters();
+        Ok(())
+    }
+
     async fn settle(&self, instance: InstanceId) {
         let result = self.transcode(instance).await;
         let mut state = self.shared.lock();
@@ -251,12 +286,23 @@ impl Transcoder {
             }
             Err(error) => {
                 tracing::warn!(%instance, %error, "an image could not be prepared for delivery, trying again later");
-                let times = state.failed.get(&instance).map_or(0, |failed| failed.times);
-                let wait = RETRY_FIRST.saturating_mul(1 << times.min(16)).min(RETRY_LONGEST);
+                let in_decoder = matches!(&error, MakeError::Deliver(DeliverError::Decoder(e)) if e.is_failure());
+                let now = Instant::now();
                 state.failures += 1;
-                state.failed.insert(instance, Failed { times: times + 1, not_before: Instant::now() + wait });
+                let failed =
+                    state.failed.entry(instance).or_insert(Failed { times: 0, in_decoder: 0, not_before: now });
+                let wait = self.retry_first.saturating_mul(1 << failed.times.min(16)).min(RETRY_LONGEST);
+                failed.not_before = now + wait;
+                failed.times += 1;
+                failed.in_decoder += u32::from(in_decoder);
             }
         }
+    }
+
+    /// Whether the decoder may fail on this instance once more.
+    fn chance(&self, instance: InstanceId) -> Chance {
+        let failed = self.shared.lock().failed.get(&instance).map_or(0, |failed| failed.in_decoder);
+        if failed + 1 < CHANCES { Chance::Another } else { Chance::Last }
     }
 
     /// Makes one instance's form and notes the outcome.
@@ -269,14 +315,23 @@ impl Transcoder {
         }
         let outcome = self.make(instance).await?;
         let mut tx = self.db.write().await?;
-        let noted = delivery::settle(&mut tx, instance, &outcome, clock::now()).await?;
-        if noted {
-            // A commit that fails may have happened all the same: the object stays.
-            tx.commit().await?;
-            *self.shared.lock().made.entry(outcome.form()).or_default() += 1;
-        } else if let Outcome::Made { object, .. } = outcome {
-            drop(tx);
-            self.archive.delete(&object.key).await?;
+        // Of two objects for one instance, the one no row names.
+        let rubbish = match delivery::settle(&mut tx, instance, &outcome, clock::now()).await? {
+            Noted::Now { replaced } => {
+                // A commit that fails may have happened all the same: the new object stays.
+                tx.commit().await?;
+                *self.shared.lock().made.entry(outcome.form()).or_default() += 1;
+                replaced
+            }
+            Noted::Before => match outcome {
+                Outcome::Made { object, .. } => Some(object.key),
+                Outcome::Unavailable(_) => None,
+            },
+        };
+        if let Some(key) = rubbish
+            && let Err(error) = self.archive.delete(&key).await
+        {
+            tracing::warn!(%key, %error, "a delivery form that nobody names could not be deleted");
         }
         Ok(())
     }
@@ -290,7 +345,7 @@ impl Transcoder {
             Err(error) => return Err(MakeError::Walk(error)),
         };
         let mut sink = DerivedSink::new(self.archive.clone());
-        let form = match deliver(&self.decoder, &header, &source, &mut sink).await {
+        let form = match deliver(&self.decoder, &header, &source, &mut sink, self.chance(instance)).await {
             Ok(form) => form,
             Err(error) => {
                 sink.abort().await;

@@ -8,6 +8,8 @@ mod frames;
 mod jpeg12;
 mod pool;
 mod shape;
+#[cfg(test)]
+pub mod testing;
 pub mod transcode;
 mod worker;
 

@@ -1,6 +1,7 @@
 //! The parent's side of decoding: a few worker processes, each given one frame at a time and so much time for it.
 //!
-//! A worker that dies, hangs or babbles costs the one frame it had; the next frame gets a fresh one.
+//! A worker that dies, hangs or babbles is replaced, and the frame it had is tried once more in a fresh one: it may have
+//! died of the machine's need for memory, or long before the frame came.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -28,6 +29,15 @@ pub enum DecodeError {
     Died,
     #[error("no decoder could be started: {0}")]
     NoWorker(String),
+}
+
+impl DecodeError {
+    /// What a decoder that failed says, which need not be the frame's fault: another day may fare better.
+    pub const FAILURES: [DecodeError; 2] = [DecodeError::TimedOut, DecodeError::Died];
+
+    pub fn is_failure(&self) -> bool {
+        Self::FAILURES.contains(self)
+    }
 }
 
 /// What a worker made of a frame.
@@ -76,16 +86,24 @@ impl Decoder {
         coded: &[u8],
     ) -> Result<Result<Frame, String>, DecodeError> {
         let _slot = self.slots.acquire().await.map_err(|_| DecodeError::NoWorker("shutting down".into()))?;
+        let job = Job { shape: shape.clone(), task };
         let idle = self.idle.lock().await.pop();
-        let mut worker = match idle {
+        let worker = match idle {
             Some(worker) => worker,
             None => self.start()?,
         };
-        let allowed = START + Duration::from_secs(shape.pixels() * u64::from(shape.samples) / SAMPLES_A_SECOND);
-        let job = Job { shape: shape.clone(), task };
-        let answer = match tokio::time::timeout(allowed, worker.exchange(&job, coded)).await {
+        match self.ask(worker, &job, coded).await {
+            Err(failure) if failure.is_failure() => self.ask(self.start()?, &job, coded).await,
+            answer => answer,
+        }
+    }
+
+    /// Gives `worker` one job. It is kept only if it answered; else it is dropped here, and killed with it.
+    async fn ask(&self, mut worker: Worker, job: &Job, coded: &[u8]) -> Result<Result<Frame, String>, DecodeError> {
+        let samples = job.shape.pixels() * u64::from(job.shape.samples);
+        let allowed = START + Duration::from_secs(samples / SAMPLES_A_SECOND);
+        let answer = match tokio::time::timeout(allowed, worker.exchange(job, coded)).await {
             Ok(Ok(answer)) => answer,
-            // The worker is dropped here, and killed with it.
             Ok(Err(_)) => return Err(DecodeError::Died),
             Err(_) => return Err(DecodeError::TimedOut),
         };
@@ -149,4 +167,54 @@ async fn read(output: &mut ChildStdout, length: u32) -> std::io::Result<Vec<u8>>
     let mut bytes = Vec::new();
     let got = output.take(length.into()).read_to_end(&mut bytes).await?;
     if got == length as usize { Ok(bytes) } else { Err(std::io::ErrorKind::UnexpectedEof.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::FlakyWorker;
+    use super::super::{Codec, Colour};
+    use super::*;
+
+    fn shape() -> Shape {
+        Shape {
+            rows: 2,
+            columns: 2,
+            samples: 1,
+            bits_allocated: 8,
+            bits_stored: 8,
+            high_bit: 7,
+            signed: false,
+            planar: false,
+            colour: Colour::Plain,
+            codec: Codec::Native,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_frame_whose_worker_dies_is_tried_once_more_in_a_fresh_one() {
+        let flaky = FlakyWorker::new();
+        let decoder = Decoder::new(flaky.program(), 1);
+        flaky.dies_at_start(1);
+        assert_eq!(decoder.samples(&shape(), &[1; 4]).await.unwrap().bytes, FlakyWorker::ANSWER);
+        assert_eq!(decoder.samples(&shape(), &[1; 4]).await.unwrap().bytes, FlakyWorker::ANSWER, "and it stays");
+        assert_eq!(flaky.deaths_left(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_frame_that_brings_two_workers_down_is_given_up() {
+        let flaky = FlakyWorker::new();
+        let decoder = Decoder::new(flaky.program(), 1);
+        flaky.dies_at_start(2);
+        assert_eq!(decoder.samples(&shape(), &[1; 4]).await, Err(DecodeError::Died));
+        assert_eq!(decoder.samples(&shape(), &[1; 4]).await.unwrap().bytes, FlakyWorker::ANSWER);
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_died_while_it_was_idle_costs_no_frame() {
+        let flaky = FlakyWorker::new();
+        let decoder = Decoder::new(flaky.program(), 1);
+        decoder.samples(&shape(), &[1; 4]).await.unwrap();
+        decoder.idle.lock().await[0].child.kill().await.unwrap();
+        assert_eq!(decoder.samples(&shape(), &[1; 4]).await.unwrap().bytes, FlakyWorker::ANSWER);
+    }
 }

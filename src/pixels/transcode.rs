@@ -43,8 +43,18 @@ pub enum DeliverError {
     /// The stored bytes could not be read, or the form not be kept: try again later.
     #[error("reading or keeping frames failed")]
     Io(#[from] io::Error),
+    /// No decoder could be started, or it failed and there is [`Chance::Another`].
     #[error(transparent)]
-    NoWorker(DecodeError),
+    Decoder(DecodeError),
+}
+
+/// Whether whoever asks will ask again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chance {
+    /// A decoder that fails on a frame is an error: the same frame may decode the next time.
+    Another,
+    /// A frame on which the decoder fails is missing.
+    Last,
 }
 
 /// Makes the delivery form of every frame. What cannot be decoded is [`Delivery::Unavailable`], which is no error.
@@ -53,6 +63,7 @@ pub async fn deliver<S: FrameSource>(
     header: &Header,
     source: &S,
     sink: &mut impl FrameSink,
+    chance: Chance,
 ) -> Result<DeliveryForm, DeliverError> {
     if header.pixel_data.is_none() {
         return Ok(DeliveryForm { delivery: Delivery::NoImage, reason: String::new(), frames: 0 });
@@ -63,7 +74,7 @@ pub async fn deliver<S: FrameSource>(
         Err(e) => return Ok(unavailable(e.to_string())),
     };
     let jpeg = delivered_as_jpeg(header);
-    let attempt = Attempt { decoder, frames: &frames };
+    let attempt = Attempt { decoder, frames: &frames, chance };
     if jpeg && let Some(form) = attempt.jpeg(sink).await? {
         return Ok(form);
     }
@@ -81,6 +92,7 @@ fn unavailable(reason: String) -> DeliveryForm {
 struct Attempt<'a, S> {
     decoder: &'a Decoder,
     frames: &'a Frames<'a, S>,
+    chance: Chance,
 }
 
 impl<S: FrameSource> Attempt<'_, S> {
@@ -110,7 +122,7 @@ impl<S: FrameSource> Attempt<'_, S> {
     ) -> Result<Option<DeliveryForm>, DeliverError> {
         let count = self.frames.count;
         sink.begin(delivery, count).await?;
-        let (mut missing, mut why) = (0, String::new());
+        let (mut missing, mut why) = (0, None);
         for index in 0..count {
             let outcome = match self.frames.read(index).await {
                 Ok(coded) => self.decoder.frame(&self.frames.shape, task, &coded).await,
@@ -122,15 +134,18 @@ impl<S: FrameSource> Attempt<'_, S> {
                     Some(DeliveredFrame { bytes: frame.bytes, resolution_offsets: frame.resolution_offsets })
                 }
                 Ok(Err(_)) => return Ok(None),
-                Err(e @ DecodeError::NoWorker(_)) => return Err(DeliverError::NoWorker(e)),
+                Err(e @ DecodeError::NoWorker(_)) => return Err(DeliverError::Decoder(e)),
+                Err(e) if e.is_failure() && self.chance == Chance::Another => return Err(DeliverError::Decoder(e)),
                 Err(e) => {
                     missing += 1;
-                    why = e.to_string();
+                    // A failure is named before damage: what failed may be tried again.
+                    why = Some(why.filter(DecodeError::is_failure).unwrap_or(e));
                     None
                 }
             };
             sink.frame(index, frame).await?;
         }
+        let why = why.map(|e| e.to_string()).unwrap_or_default();
         Ok(Some(match missing {
             0 => DeliveryForm { delivery, reason: String::new(), frames: count },
             n if n == count => unavailable(why),

@@ -1,6 +1,7 @@
 //! What was received becomes rows and packs, on both engines and both stores, also when killed in between.
 
 mod check;
+mod decoder;
 mod delivery;
 mod rebuild;
 mod sealing;

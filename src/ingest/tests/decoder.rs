@@ -1,0 +1,91 @@
+//! Decoders that die.
+
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::domain::Delivery;
+use crate::ingest::transcoder::Transcoder;
+use crate::ingest::viewing::{ViewError, Viewing};
+use crate::pixels::Decoder;
+use crate::pixels::testing::FlakyWorker;
+
+fn transcoder(intake: &Intake, flaky: &FlakyWorker, activity: &Activity) -> Transcoder {
+    let decoder = Decoder::new(flaky.program(), 1);
+    let (db, archive) = (intake.db.clone(), intake.archive.clone());
+    let transcoder = Transcoder::new(db, intake.bytes(), archive, decoder, activity.clone());
+    transcoder.retrying_after(Duration::from_millis(20))
+}
+
+fn viewing(intake: &Intake, flaky: &FlakyWorker, transcoder: &Transcoder) -> Viewing {
+    Viewing {
+        db: intake.db.clone(),
+        archive: intake.archive.clone(),
+        bytes: intake.bytes(),
+        requests: transcoder.requests(),
+        decoder: Decoder::new(flaky.program(), 1),
+    }
+}
+
+/// Waits until the form of an instance is no longer pending; fails where that takes too long.
+async fn settled(viewing: &Viewing, instance: i64) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !viewing.requests.wait(InstanceId(instance), Duration::from_millis(50)).await.unwrap() {
+        assert!(Instant::now() < deadline, "instance {instance} stays pending");
+    }
+}
+
+#[tokio::test]
+async fn an_image_on_which_the_decoder_died_is_prepared_once_it_lives() {
+    on_both_engines(async |db| {
+        let (intake, flaky, stop) = (Intake::new(db).await, FlakyWorker::new(), CancellationToken::new());
+        intake.receive(&slice(1)).await;
+        intake.index().await;
+        // More than a frame is tried with in a row.
+        flaky.dies_at_start(3);
+        let transcoder = transcoder(&intake, &flaky, &Activity::default());
+        let viewing = viewing(&intake, &flaky, &transcoder);
+        let worker = tokio::spawn(transcoder.run(stop.clone()));
+        settled(&viewing, 1).await;
+        let frame = viewing.frame(Scope::All, InstanceId(1), 1).await.unwrap();
+        assert_eq!((frame.form, &frame.bytes[..]), (Delivery::Htj2k, &FlakyWorker::ANSWER[..]));
+        stop.cancel();
+        worker.await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_image_that_is_given_up_is_tried_again_at_the_next_start() {
+    on_both_engines(async |db| {
+        let (intake, flaky) = (Intake::new(db).await, FlakyWorker::new());
+        intake.receive(&slice(1)).await;
+        let (_, indexed) = intake.index().await;
+        flaky.is_dead();
+        for (healthy, expected) in [(false, "unavailable"), (true, "htj2k")] {
+            if healthy {
+                flaky.is_well();
+            }
+            let stop = CancellationToken::new();
+            let transcoder = transcoder(&intake, &flaky, &Activity::default());
+            let viewing = viewing(&intake, &flaky, &transcoder);
+            let following = tokio::spawn(transcoder.clone().follow(indexed.clone(), stop.clone()));
+            if healthy {
+                while intake.word("SELECT delivery FROM instance").await == "unavailable" {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            }
+            let worker = tokio::spawn(transcoder.run(stop.clone()));
+            settled(&viewing, 1).await;
+            assert_eq!(intake.word("SELECT delivery FROM instance").await, expected);
+            let frame = viewing.frame(Scope::All, InstanceId(1), 1).await;
+            assert_eq!(matches!(frame, Err(ViewError::Unavailable(_))), !healthy, "{frame:?}");
+            stop.cancel();
+            worker.await.unwrap();
+            following.await.unwrap();
+        }
+        assert_eq!(intake.word("SELECT delivery_reason FROM instance").await, "");
+    })
+    .await;
+}
