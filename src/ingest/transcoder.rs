@@ -110,6 +110,12 @@ impl State {
         }
         None
     }
+
+    /// An instance that was taken and not begun goes back to where it was.
+    fn put_back(&mut self, instance: InstanceId) {
+        self.in_hand.remove(&instance);
+        self.backlog.push_front(instance);
+    }
 }
 
 impl Requests {
@@ -209,8 +215,9 @@ impl Transcoder {
             let woken = self.shared.wake.notified();
             match self.next().await {
                 Ok(Some((instance, urgent))) => {
-                    if !urgent {
-                        self.yield_to_intake(&stop).await;
+                    if !urgent && !self.has_its_turn(&stop).await {
+                        self.shared.lock().put_back(instance);
+                        continue;
                     }
                     tokio::select! {
                         () = self.settle(instance) => {}
@@ -249,11 +256,16 @@ impl Transcoder {
         Ok(state.take())
     }
 
-    async fn yield_to_intake(&self, stop: &CancellationToken) {
+    /// Waits while objects arrive; false: somebody has come to look at another image, and this one goes after it.
+    async fn has_its_turn(&self, stop: &CancellationToken) -> bool {
         let until = Instant::now() + YIELD_AT_MOST;
         while self.activity.is_anybody_storing() && Instant::now() < until && !stop.is_cancelled() {
+            if !self.shared.lock().urgent.is_empty() {
+                return false;
+            }
             tokio::time::sleep(YIELD_STEP).await;
         }
+        true
     }
 
     /// Makes what the decoder failed on pending again.

@@ -1,9 +1,10 @@
-//! Decoders that die.
+//! Decoders that die, and workers that must not wait while somebody looks.
 
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
+use super::delivery::{clip, jpeg};
 use super::*;
 use crate::domain::Delivery;
 use crate::ingest::transcoder::Transcoder;
@@ -86,6 +87,34 @@ async fn an_image_that_is_given_up_is_tried_again_at_the_next_start() {
             following.await.unwrap();
         }
         assert_eq!(intake.word("SELECT delivery_reason FROM instance").await, "");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_somebody_looks_at_does_not_wait_for_what_nobody_does() {
+    on_both_engines(async |db| {
+        let (intake, flaky, stop) = (Intake::new(db).await, FlakyWorker::new(), CancellationToken::new());
+        intake.receive(&clip(&[jpeg(40), jpeg(200)])).await;
+        intake.receive(&slice(1)).await;
+        intake.index().await;
+        let activity = Activity::default();
+        let arriving = activity.storing(Sender::Device(intake.device));
+        let transcoder = transcoder(&intake, &flaky, &activity);
+        let viewing = viewing(&intake, &flaky, &transcoder);
+        let worker = tokio::spawn(transcoder.run(stop.clone()));
+        // The worker has the first image in hand by now and holds back.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(intake.count("SELECT COUNT(*) FROM instance WHERE delivery = 'pending'").await, 2);
+
+        let asked = Instant::now();
+        viewing.frame(Scope::All, InstanceId(2), 1).await.unwrap();
+        assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+        assert_eq!(intake.word("SELECT delivery FROM instance WHERE id = 1").await, "pending");
+        drop(arriving);
+        settled(&viewing, 1).await;
+        stop.cancel();
+        worker.await.unwrap();
     })
     .await;
 }

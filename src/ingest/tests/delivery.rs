@@ -40,7 +40,7 @@ impl Delivering {
 const JPEG: &str = "1.2.840.10008.1.2.4.50";
 
 /// Two frames of eight grey pixels, as an ultrasound device encapsulates them.
-fn clip(frames: &[Vec<u8>; 2]) -> Object {
+pub(super) fn clip(frames: &[Vec<u8>; 2]) -> Object {
     let mut out = Vec::new();
     element(&mut out, 0x0008, 0x0016, b"UI", CT.as_bytes());
     element(&mut out, 0x0008, 0x0018, b"UI", b"1.2.5.1");
@@ -69,7 +69,7 @@ fn clip(frames: &[Vec<u8>; 2]) -> Object {
 }
 
 /// An 8 × 8 baseline JPEG of one grey, of even length.
-fn jpeg(grey: u8) -> Vec<u8> {
+pub(super) fn jpeg(grey: u8) -> Vec<u8> {
     let mut out = Vec::new();
     let encoder = jpeg_encoder::Encoder::new(&mut out, 90);
     encoder.encode(&[grey; 64], 8, 8, jpeg_encoder::ColorType::Luma).unwrap();
