@@ -4,13 +4,13 @@ use std::future::Future;
 use std::io;
 use std::ops::Range;
 
-use flate2::read::DeflateDecoder;
 use tokio::sync::OnceCell;
 
+use super::inflate::Inflater;
 use super::shape::{Codec, Shape, ShapeError, frames_present, swap_width};
 use crate::dicom::Header;
 
-/// Most bytes of one coded frame, or of a deflated data set that must be inflated to reach its frames.
+/// Most bytes of one coded frame.
 const MAX_CODED: u64 = 1 << 30;
 
 /// The stored bytes of one instance, as [`Header`]'s offsets count them.
@@ -45,8 +45,18 @@ pub enum FrameError {
     NoBoundaries,
     #[error("a coded frame is longer than any decoder here accepts")]
     TooLarge,
+    #[error("the deflated data set is damaged")]
+    Deflate,
     #[error("reading the stored bytes failed")]
     Io(#[from] io::Error),
+}
+
+/// What reading frames of one instance has found out. Keep one for as long as frames of that instance are asked for, so
+/// that nothing is searched, or inflated, twice.
+#[derive(Default)]
+pub struct FrameCache {
+    ranges: OnceCell<Vec<Range<usize>>>,
+    inflater: Inflater,
 }
 
 /// Reads an instance's frames, coded as they are stored; native ones come out little endian and aligned to a byte.
@@ -56,18 +66,18 @@ pub struct Frames<'a, S> {
     pub shape: Shape,
     /// Frames that are there.
     pub count: u32,
-    ranges: OnceCell<Vec<Range<usize>>>,
-    inflated: OnceCell<Vec<u8>>,
+    cache: &'a FrameCache,
 }
 
 impl<'a, S: FrameSource> Frames<'a, S> {
-    pub fn new(header: &'a Header, source: &'a S) -> Result<Self, FrameError> {
+    /// `cache` is a new one, or what frames of this instance were read with before.
+    pub fn new(header: &'a Header, source: &'a S, cache: &'a FrameCache) -> Result<Self, FrameError> {
         let shape = Shape::of(header)?;
         let count = frames_present(header, &shape);
         if count == 0 {
             return Err(FrameError::Truncated);
         }
-        Ok(Self { header, source, shape, count, ranges: OnceCell::new(), inflated: OnceCell::new() })
+        Ok(Self { header, source, shape, count, cache })
     }
 
     /// The coded bytes of frame `index`, counted from 0.
@@ -112,7 +122,7 @@ impl<'a, S: FrameSource> Frames<'a, S> {
     }
 
     async fn encapsulated(&self, index: u32) -> Result<Vec<u8>, FrameError> {
-        let ranges = self.ranges.get_or_try_init(|| self.find_frames()).await?;
+        let ranges = self.cache.ranges.get_or_try_init(|| self.find_frames()).await?;
         let fragments = self.header.pixel_data.as_ref().and_then(|p| p.encapsulated.as_ref()).map(|e| &e.fragments[..]);
         let range = ranges.get(index as usize).cloned().ok_or(FrameError::NoSuchFrame(index))?;
         let fragments = fragments.and_then(|f| f.get(range)).ok_or(FrameError::NoBoundaries)?;
@@ -151,17 +161,6 @@ impl<'a, S: FrameSource> Frames<'a, S> {
         if !self.header.deflated {
             return Ok(self.source.read(offset, length).await?);
         }
-        let inflated = self.inflated.get_or_try_init(|| self.inflate()).await?;
-        Ok(inflated.read(offset, length).await?)
-    }
-
-    /// A deflated data set has no other way to its pixels than all that comes before them.
-    async fn inflate(&self) -> Result<Vec<u8>, FrameError> {
-        let start = self.header.dataset_offset;
-        let deflated = self.source.read(start, self.source.length().saturating_sub(start)).await?;
-        let mut inflated = Vec::new();
-        let mut limited = io::Read::take(DeflateDecoder::new(&deflated[..]), MAX_CODED);
-        io::Read::read_to_end(&mut limited, &mut inflated)?;
-        Ok(inflated)
+        self.cache.inflater.read(self.source, self.header.dataset_offset, offset, length).await
     }
 }

@@ -5,6 +5,7 @@
 
 mod decode;
 mod frames;
+mod inflate;
 mod jpeg12;
 mod pool;
 mod shape;
@@ -13,7 +14,7 @@ pub mod testing;
 pub mod transcode;
 mod worker;
 
-pub use frames::{FrameError, FrameSource, Frames};
+pub use frames::{FrameCache, FrameError, FrameSource, Frames};
 pub use pool::{DecodeError, Decoder, Frame};
 pub use shape::{Codec, Colour, MAX_SAMPLES, Shape, ShapeError};
 pub use worker::run_worker;

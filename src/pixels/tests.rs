@@ -55,7 +55,8 @@ async fn check(root: &Path, name: &str, truth: &serde_json::Value, checked: &mut
         return;
     };
     let decoded = async {
-        let frames = Frames::new(&header, &bytes)?;
+        let cache = FrameCache::default();
+        let frames = Frames::new(&header, &bytes, &cache)?;
         let coded = frames.read(0).await?;
         let last = match truth["last_frame"]["sha256"].as_str() {
             Some(_) => Some(frames.read(frames.count - 1).await?),

@@ -6,7 +6,7 @@
 use std::future::Future;
 use std::io;
 
-use super::frames::{FrameError, FrameSource, Frames};
+use super::frames::{FrameCache, FrameError, FrameSource, Frames};
 use super::pool::{DecodeError, Decoder};
 use super::worker::Task;
 use crate::dicom::{Header, delivered_as_jpeg};
@@ -68,7 +68,8 @@ pub async fn deliver<S: FrameSource>(
     if header.pixel_data.is_none() {
         return Ok(DeliveryForm { delivery: Delivery::NoImage, reason: String::new(), frames: 0 });
     }
-    let frames = match Frames::new(header, source) {
+    let cache = FrameCache::default();
+    let frames = match Frames::new(header, source, &cache) {
         Ok(frames) => frames,
         Err(FrameError::Io(e)) => return Err(e.into()),
         Err(e) => return Ok(unavailable(e.to_string())),

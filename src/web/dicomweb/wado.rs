@@ -22,7 +22,7 @@ use crate::domain::InstanceId;
 use crate::index::Scope;
 use crate::index::dicomweb::{self, InstanceFound, Named};
 use crate::ingest::derived::StoredFrames;
-use crate::pixels::{Codec, FrameError, Frames, ShapeError};
+use crate::pixels::{Codec, FrameCache, FrameError, Frames, ShapeError};
 
 /// Instances looked up at a time while a study is sent.
 const BATCH: i64 = 200;
@@ -162,6 +162,7 @@ async fn send_frames(
 pub struct Opened {
     pub header: Header,
     pub source: StoredFrames,
+    cache: FrameCache,
 }
 
 impl Opened {
@@ -172,16 +173,16 @@ impl Opened {
         let reader = source.reader(Handle::current());
         let walked = tokio::task::spawn_blocking(move || dicom::walk(reader, &Limits::default())).await;
         let header = walked.map_err(Problem::internal)?.map_err(Problem::internal)?;
-        Ok(Self { header, source })
+        Ok(Self { header, source, cache: FrameCache::default() })
     }
 
     pub fn frames(&self) -> Answer<Frames<'_, StoredFrames>> {
-        Frames::new(&self.header, &self.source).map_err(|e| refused(FrameFault::Frame(e)))
+        Frames::new(&self.header, &self.source, &self.cache).map_err(|e| refused(FrameFault::Frame(e)))
     }
 
     /// Frame `index` from 0: coded as it is, or native samples.
     pub async fn frame(&self, app: &App, index: u32, coded: bool) -> Result<Vec<u8>, FrameFault> {
-        let frames = Frames::new(&self.header, &self.source)?;
+        let frames = Frames::new(&self.header, &self.source, &self.cache)?;
         let bytes = frames.read(index).await?;
         if coded || frames.shape.codec == Codec::Native {
             return Ok(bytes);
