@@ -14,42 +14,31 @@ const FEW: usize = 32;
 
 /// `None` where there are no pixels, or where nothing says how they lie.
 pub fn image_attrs(header: &Header) -> Option<ImageAttrs> {
-    header.pixel_data.as_ref()?;
     let set = &header.dataset;
-    let small = |tag| set.int(tag).and_then(|n| u16::try_from(n).ok()).filter(|&n| n > 0);
-    let (rows, columns) = (small(tags::ROWS)?, small(tags::COLUMNS)?);
-    let samples_per_pixel = small(tags::SAMPLES_PER_PIXEL).unwrap_or(1);
-    let allocated = small(tags::BITS_ALLOCATED)?;
-    let stored = small(tags::BITS_STORED).filter(|&n| n <= allocated).unwrap_or(allocated);
-    let signed = set.int(tags::PIXEL_REPRESENTATION) == Some(1);
-    let frame_total = frame_count(set);
-    let photometric = delivered_photometric(header, samples_per_pixel);
+    let layout = Layout::of(header)?;
+    let signed = layout.signed;
     let groups = Groups::new(set, frames(set).first());
     let first = frame_attrs(&groups);
     Some(ImageAttrs {
-        rows: rows.into(),
-        columns: columns.into(),
-        frames: frame_total,
-        samples_per_pixel,
-        photometric,
+        rows: layout.rows.into(),
+        columns: layout.columns.into(),
+        frames: layout.frames,
+        samples_per_pixel: layout.samples,
+        photometric: layout.photometric,
         // Single bits are delivered one a byte.
-        bits_allocated: allocated.max(8),
-        bits_stored: stored,
+        bits_allocated: layout.allocated.max(8),
+        bits_stored: layout.stored,
         // Samples are delivered cut to their stored bits.
-        high_bit: stored - 1,
+        high_bit: layout.stored - 1,
         signed,
         rescale_slope: first.rescale_slope,
         rescale_intercept: first.rescale_intercept,
         rescale_type: groups.text(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE, tags::RESCALE_TYPE),
         modality_lut: set.item(tags::MODALITY_LUT_SEQUENCE).and_then(|item| lut(item, signed)),
         windows: first.windows.clone(),
-        voi_function: match groups.text(tags::FRAME_VOILUT_SEQUENCE, tags::VOILUT_FUNCTION).as_str() {
-            "LINEAR_EXACT" => VoiFunction::LinearExact,
-            "SIGMOID" => VoiFunction::Sigmoid,
-            _ => VoiFunction::Linear,
-        },
+        voi_function: voi_function(&groups.text(tags::FRAME_VOILUT_SEQUENCE, tags::VOILUT_FUNCTION)),
         voi_luts: set.sequence(tags::VOILUT_SEQUENCE).iter().take(FEW).filter_map(|item| lut(item, signed)).collect(),
-        palette: if photometric == Photometric::Palette { palette(set, signed) } else { None },
+        palette: if layout.photometric == Photometric::Palette { palette(set, signed) } else { None },
         padding: padding(set),
         inverse: set.uid(tags::PRESENTATION_LUT_SHAPE) == Some("INVERSE"),
         pixel_spacing: first.pixel_spacing,
@@ -64,17 +53,61 @@ pub fn image_attrs(header: &Header) -> Option<ImageAttrs> {
         patient_orientation: set.texts(tags::PATIENT_ORIENTATION).join("\\"),
         laterality: set.text(tags::IMAGE_LATERALITY).or_else(|| set.text(tags::LATERALITY)).unwrap_or_default(),
         view: view(set),
-        frame_times_ms: frame_times(set, frame_total),
+        frame_times_ms: frame_times(set, layout.frames),
         regions: regions(set),
         lossy_at_source: is_lossy(header),
         lossy_ratio: set.floats(tags::LOSSY_IMAGE_COMPRESSION_RATIO).into_iter().reduce(|a, b| a * b),
-        burned_in: match set.uid(tags::BURNED_IN_ANNOTATION) {
-            Some("YES") => Some(true),
-            Some("NO") => Some(false),
-            _ => None,
-        },
+        burned_in: burned_in(set),
         each_frame: each_frame(set, frame_total, &first),
     })
+}
+
+/// How the samples lie (PS3.3 C.7.6.3), as far as the header says.
+struct Layout {
+    rows: u16,
+    columns: u16,
+    frames: u32,
+    samples: u16,
+    allocated: u16,
+    stored: u16,
+    signed: bool,
+    photometric: Photometric,
+}
+
+impl Layout {
+    fn of(header: &Header) -> Option<Self> {
+        header.pixel_data.as_ref()?;
+        let set = &header.dataset;
+        let small = |tag| set.int(tag).and_then(|n| u16::try_from(n).ok()).filter(|&n| n > 0);
+        let samples = small(tags::SAMPLES_PER_PIXEL).unwrap_or(1);
+        let allocated = small(tags::BITS_ALLOCATED)?;
+        Some(Self {
+            rows: small(tags::ROWS)?,
+            columns: small(tags::COLUMNS)?,
+            frames: frame_count(set),
+            samples,
+            allocated,
+            stored: small(tags::BITS_STORED).filter(|&n| n <= allocated).unwrap_or(allocated),
+            signed: set.int(tags::PIXEL_REPRESENTATION) == Some(1),
+            photometric: delivered_photometric(header, samples),
+        })
+    }
+}
+
+fn voi_function(word: &str) -> VoiFunction {
+    match word {
+        "LINEAR_EXACT" => VoiFunction::LinearExact,
+        "SIGMOID" => VoiFunction::Sigmoid,
+        _ => VoiFunction::Linear,
+    }
+}
+
+fn burned_in(set: &Dataset) -> Option<bool> {
+    match set.uid(tags::BURNED_IN_ANNOTATION) {
+        Some("YES") => Some(true),
+        Some("NO") => Some(false),
+        _ => None,
+    }
 }
 
 /// What one frame says for itself.
