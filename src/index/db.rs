@@ -93,6 +93,36 @@ impl Db {
         Ok(db)
     }
 
+    /// Opens what is there and leaves it as it is: makes no file and no table. For looking only, [`Db::write`] fails.
+    pub async fn open_existing(url: &str) -> Result<Self> {
+        let (engine, migrations, shown) = if let Some(path) = url.strip_prefix("sqlite:") {
+            if !Path::new(path).exists() {
+                return Err(Error::Absent(url.to_owned()));
+            }
+            (look_into_sqlite(Path::new(path)).await?, &SQLITE_MIGRATIONS, url.to_owned())
+        } else {
+            let options = PgConnectOptions::from_str(url).map_err(|_| Error::Address("postgres:…".into()))?;
+            // The address holds a password; the name does not.
+            let shown = format!("the database {}", options.get_database().unwrap_or("of PostgreSQL"));
+            let options = options.options([("default_transaction_read_only", "on")]);
+            let pool = PgPoolOptions::new().max_connections(4).connect_with(options).await?;
+            (Engine::Postgres(pool), &POSTGRES_MIGRATIONS, shown)
+        };
+        let db = Self { engine, unchained: Arc::new(Notify::new()), chained: Arc::new(watch::Sender::new(0)) };
+        let mut tx = db.read().await?;
+        let applied = on!(&mut tx, c => sqlx::query_scalar::<_, i64>("SELECT version FROM _sqlx_migrations ORDER BY version")
+            .fetch_all(c).await);
+        match applied {
+            Err(sqlx::Error::Database(_)) => return Err(Error::Absent(shown)),
+            Ok(applied) if !applied.iter().copied().eq(migrations.iter().map(|known| known.version)) => {
+                return Err(Error::OtherVersion(shown));
+            }
+            other => drop(other?),
+        }
+        drop(tx);
+        Ok(db)
+    }
+
     /// A snapshot to read from. Nothing it does is kept.
     pub async fn read(&self) -> Result<Tx> {
         Ok(match &self.engine {
@@ -162,6 +192,19 @@ async fn open_sqlite(path: &Path) -> Result<Engine> {
     Ok(Engine::Sqlite { write, read })
 }
 
+/// Readers only. The pool for the writer is never connected.
+async fn look_into_sqlite(path: &Path) -> Result<Engine> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .read_only(true)
+        .busy_timeout(Duration::from_secs(30))
+        .pragma("temp_store", "memory")
+        .pragma("cache_size", "-65536");
+    let write = SqlitePoolOptions::new().max_connections(1).connect_lazy_with(options.clone());
+    let read = SqlitePoolOptions::new().max_connections(4).connect_with(options).await?;
+    Ok(Engine::Sqlite { write, read })
+}
+
 /// A transaction on either engine; see [`on!`].
 pub enum Tx {
     Sqlite { inner: Transaction<'static, Sqlite>, unchained: Arc<Notify>, events: usize },
@@ -202,5 +245,63 @@ impl Tx {
     /// True on PostgreSQL: for the few texts (locking, search) that may differ by engine.
     pub fn is_postgres(&self) -> bool {
         matches!(self, Tx::Postgres { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Micros;
+    use crate::index::testing::postgres;
+    use crate::index::{EventKind, community};
+
+    async fn what_is_there_is_opened_and_nothing_is_made(url: &str) {
+        assert!(matches!(Db::open_existing(url).await, Err(Error::Absent(_))));
+        assert!(matches!(Db::open_existing(url).await, Err(Error::Absent(_))), "the first look made nothing");
+        let db = Db::open(url).await.unwrap();
+        let mut tx = db.write().await.unwrap();
+        community::add_site(&mut tx, "xz", "新镇卫生院", "township", Micros(1)).await.unwrap();
+        tx.commit().await.unwrap();
+
+        // Beside a center, and after it was closed.
+        for close in [false, true] {
+            if close {
+                db.close().await;
+            }
+            let looking = Db::open_existing(url).await.unwrap();
+            assert_eq!(community::sites(&mut looking.read().await.unwrap()).await.unwrap().len(), 1);
+            let write = async {
+                let mut tx = looking.write().await?;
+                tx.event(&Event::new(EventKind::SiteAdded, Micros(2))).await
+            };
+            assert!(write.await.is_err());
+            looking.close().await;
+        }
+
+        let db = Db::open(url).await.unwrap();
+        let mut tx = db.write().await.unwrap();
+        on!(&mut tx, c => sqlx::query("DELETE FROM _sqlx_migrations WHERE version > 1").execute(c).await.map(drop))
+            .unwrap();
+        tx.commit().await.unwrap();
+        db.close().await;
+        assert!(matches!(Db::open_existing(url).await, Err(Error::OtherVersion(_))));
+    }
+
+    #[tokio::test]
+    async fn a_look_at_sqlite_makes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("index.db");
+        what_is_there_is_opened_and_nothing_is_made(&format!("sqlite:{}", path.display())).await;
+    }
+
+    #[tokio::test]
+    async fn a_look_at_postgresql_makes_nothing() {
+        match postgres::server() {
+            Some(server) => what_is_there_is_opened_and_nothing_is_made(&server.fresh_database()).await,
+            None => {
+                assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "PostgreSQL is not installed");
+                eprintln!("skipped: PostgreSQL is not installed");
+            }
+        }
     }
 }

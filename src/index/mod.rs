@@ -62,6 +62,11 @@ pub enum Error {
     Corrupt(String),
     #[error("bad database address {0:?}: want sqlite:PATH or postgres://…")]
     Address(String),
+    /// Asked for as it is, and there is none.
+    #[error("there is no index in {0}: a backup brings one back, or `yunying rebuild` makes its images known again")]
+    Absent(String),
+    #[error("the index in {0} is of another version of this program: start a center on it first")]
+    OtherVersion(String),
 }
 
 pub type Result<T> = std::result::Result<T, Error>;

@@ -22,7 +22,7 @@ mod tests;
 pub mod transcoder;
 pub mod viewing;
 
-pub use rooms::{Ingest, OpenError, node_name};
+pub use rooms::{Ingest, OpenError, known_node_name, node_name};
 
 /// Names this program in file meta and associations (PS3.7 D.3.3.2). A UUID-derived UID (PS3.5 B.2) made once.
 pub const IMPLEMENTATION_CLASS_UID: &str = "2.25.187264912230945119804652870175399420";

@@ -108,18 +108,25 @@ impl Ingest {
 
 /// The name under which this node's spool stands in the index: made once, kept in the data directory.
 pub fn node_name(data: &Path) -> std::io::Result<String> {
-    let path = data.join("node");
-    match std::fs::read_to_string(&path) {
-        Ok(name) => Ok(name.trim().to_owned()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let name = format!("node-{:08x}", rand::random::<u32>());
-            let fresh = data.join("node.new");
-            std::fs::write(&fresh, &name)?;
-            std::fs::File::open(&fresh)?.sync_all()?;
-            std::fs::rename(&fresh, &path)?;
-            std::fs::File::open(data)?.sync_all()?;
-            Ok(name)
-        }
+    if let Some(name) = known_node_name(data)? {
+        return Ok(name);
+    }
+    let name = format!("node-{:08x}", rand::random::<u32>());
+    let fresh = data.join("node.new");
+    std::fs::write(&fresh, &name)?;
+    std::fs::File::open(&fresh)?.sync_all()?;
+    std::fs::rename(&fresh, data.join(NODE_FILE))?;
+    std::fs::File::open(data)?.sync_all()?;
+    Ok(name)
+}
+
+const NODE_FILE: &str = "node";
+
+/// The name of this node if it has one.
+pub fn known_node_name(data: &Path) -> std::io::Result<Option<String>> {
+    match std::fs::read_to_string(data.join(NODE_FILE)) {
+        Ok(name) => Ok(Some(name.trim().to_owned())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }

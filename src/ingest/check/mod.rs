@@ -67,7 +67,7 @@ pub async fn check(on: &Checked) -> Result<Findings, CheckError> {
     findings.counted("objects in the spool", spool.inspection.records.len() as u64);
     spooled::check(on, &spool, &mut findings).await?;
     instances::check(on, &spool, &mut findings).await?;
-    packs::check(on, &mut findings).await?;
+    packs::check(on, &spool, &mut findings).await?;
     chain::check(on, &mut findings).await?;
     Ok(findings)
 }

@@ -1,25 +1,28 @@
-//! Every pack and derived object a row names is there and is what was written; objects no row names are noted.
+//! Every pack and derived object a row names is there and is what was written. An object no row names is noted; a pack
+//! that no row names and that holds what is known nowhere else is wrong: then rows were lost.
 
 use std::collections::HashSet;
 
 use futures_util::TryStreamExt;
 
-use super::{CheckError, Checked, Findings};
-use crate::archive::{ArchiveError, Kind, ObjectKey};
+use super::{CheckError, Checked, Findings, Spooled};
+use crate::archive::{ArchiveError, Kind, Manifest, ManifestEntry, ObjectKey};
+use crate::dicom::uid;
 use crate::domain::{InstanceId, PackId};
 use crate::index::archive::{self as rows, PackRow};
-use crate::index::delivery;
+use crate::index::check::has_object;
+use crate::index::{Tx, delivery};
 
 const PAGE: i64 = 1_000;
 
-pub(super) async fn check(on: &Checked, findings: &mut Findings) -> Result<(), CheckError> {
+pub(super) async fn check(on: &Checked, spool: &Spooled, findings: &mut Findings) -> Result<(), CheckError> {
     // Listed first: what is written meanwhile is not taken for an orphan.
     let packs = listed(on, Kind::Pack).await?;
     let derived = listed(on, Kind::Derived).await?;
     let named = check_packs(on, findings).await?;
-    note_orphans("packs", packs, &named, findings);
+    check_orphans(on, spool, packs.iter().filter(|key| !named.contains(key)), findings).await?;
     let named = check_derived(on, findings).await?;
-    note_orphans("derived objects", derived, &named, findings);
+    note_orphans("derived objects", derived.iter().filter(|key| !named.contains(key)).count(), findings);
     Ok(())
 }
 
@@ -27,11 +30,65 @@ async fn listed(on: &Checked, kind: Kind) -> Result<Vec<ObjectKey>, CheckError> 
     Ok(on.archive.list(kind).map_ok(|object| object.key).try_collect().await?)
 }
 
-fn note_orphans(what: &str, listed: Vec<ObjectKey>, named: &HashSet<ObjectKey>, findings: &mut Findings) {
-    let orphans = listed.iter().filter(|key| !named.contains(key)).count();
+fn note_orphans(what: &str, orphans: usize, findings: &mut Findings) {
     if orphans > 0 {
         findings.notes.push(format!("{orphans} {what} in the store are named by no row: left by an interrupted step"));
     }
+}
+
+/// Packs that no row names: superfluous if each of their objects has a row or still lies in the spool.
+async fn check_orphans(
+    on: &Checked,
+    spool: &Spooled,
+    orphans: impl Iterator<Item = &ObjectKey>,
+    findings: &mut Findings,
+) -> Result<(), CheckError> {
+    let spooled: HashSet<&[u8]> = spool.inspection.records.iter().map(|record| &record.sha256[..]).collect();
+    let mut superfluous = 0;
+    for key in orphans {
+        match on.archive.manifest(key).await {
+            Ok(manifest) => match only_there(on, &spooled, &manifest).await? {
+                (0, _) => superfluous += 1,
+                (count, first) => findings.wrong(format!(
+                    "pack {key} is named by no row, and {count} of its {} objects are known nowhere else, {first} the first",
+                    manifest.instances.len()
+                )),
+            },
+            Err(ArchiveError::Damaged { what, .. }) => {
+                findings.wrong(format!("pack {key} is named by no row, and what it holds can't be read: {what}"));
+            }
+            // Withdrawn since it was listed.
+            Err(ArchiveError::Missing(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    note_orphans("packs", superfluous, findings);
+    Ok(())
+}
+
+/// How many objects of a pack are neither in a row nor in the spool, and the first one's UID.
+async fn only_there(
+    on: &Checked,
+    spooled: &HashSet<&[u8]>,
+    manifest: &Manifest,
+) -> Result<(usize, String), CheckError> {
+    let mut tx = on.db.read().await?;
+    let (mut count, mut first) = (0, String::new());
+    for entry in &manifest.instances {
+        if !is_elsewhere(&mut tx, spooled, entry).await? {
+            count += 1;
+            if first.is_empty() {
+                first.clone_from(&entry.instance.sop_uid);
+            }
+        }
+    }
+    Ok((count, first))
+}
+
+async fn is_elsewhere(tx: &mut Tx, spooled: &HashSet<&[u8]>, entry: &ManifestEntry) -> Result<bool, CheckError> {
+    let Ok(sha256) = hex::decode(&entry.instance.sha256) else { return Ok(false) };
+    let sop_uid = &entry.instance.sop_uid;
+    Ok(spooled.contains(&sha256[..]) || has_object(tx, sop_uid, uid::hash(sop_uid), &sha256).await?)
 }
 
 async fn check_packs(on: &Checked, findings: &mut Findings) -> Result<HashSet<ObjectKey>, CheckError> {

@@ -3,6 +3,7 @@
 mod check;
 mod decoder;
 mod delivery;
+mod lost;
 mod rebuild;
 mod sealing;
 mod sites;
