@@ -34,18 +34,7 @@ pub(super) async fn check(on: &Checked, spool: &Spooled, findings: &mut Findings
                 elsewhere += 1;
                 continue;
             }
-            let Some(first_look) = fault(on, spool, &claim(instance)).await? else { continue };
-            // Sealed since the page was read?
-            let mut tx = on.db.read().await?;
-            let fresh = match rows::instance(&mut tx, Scope::All, instance.id).await {
-                Ok(fresh) => fresh,
-                Err(IndexError::NotFound) => continue,
-                Err(error) => return Err(error.into()),
-            };
-            drop(tx);
-            let moved = fresh.place != instance.place;
-            let what = if moved { fault(on, spool, &claim(&fresh)).await? } else { Some(first_look) };
-            if let Some(what) = what {
+            if let Some(what) = instance_fault(on, spool, instance).await? {
                 findings.wrong(format!("instance {} ({}): {what}", instance.id, instance.sop_uid));
             }
         }
@@ -57,6 +46,21 @@ pub(super) async fn check(on: &Checked, spool: &Spooled, findings: &mut Findings
     check_quarantine(on, spool, findings).await
 }
 
+/// What is wrong with an instance as its row was a moment ago, and still is.
+async fn instance_fault(on: &Checked, spool: &Spooled, instance: &rows::Stored) -> Result<Option<String>, CheckError> {
+    let Some(first_look) = fault(on, spool, &claim(instance)).await? else { return Ok(None) };
+    // Sealed since the row was read?
+    let mut tx = on.db.read().await?;
+    let fresh = match rows::instance(&mut tx, Scope::All, instance.id).await {
+        Ok(fresh) => fresh,
+        Err(IndexError::NotFound) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    drop(tx);
+    let moved = fresh.place != instance.place;
+    if moved { fault(on, spool, &claim(&fresh)).await } else { Ok(Some(first_look)) }
+}
+
 fn claim(instance: &rows::Stored) -> Claim<'_> {
     Claim {
         place: &instance.place,
@@ -64,6 +68,28 @@ fn claim(instance: &rows::Stored) -> Claim<'_> {
         crc32: instance.crc32,
         sha256: &instance.sha256,
     }
+}
+
+/// The same of an object in quarantine.
+pub(in crate::ingest) async fn quarantine_fault(
+    on: &Checked,
+    spool: &Spooled,
+    kept: &rows::StoredQuarantine,
+) -> Result<Option<String>, CheckError> {
+    let Some(first_look) = fault(on, spool, &claim_of_kept(kept)).await? else { return Ok(None) };
+    let mut tx = on.db.read().await?;
+    let before = QuarantineId(kept.id.0 - 1);
+    let fresh = rows::quarantine_after(&mut tx, before, 1).await?.into_iter().find(|fresh| fresh.id == kept.id);
+    drop(tx);
+    match fresh {
+        Some(fresh) if fresh.place != kept.place => fault(on, spool, &claim_of_kept(&fresh)).await,
+        Some(_) => Ok(Some(first_look)),
+        None => Ok(None),
+    }
+}
+
+fn claim_of_kept(kept: &rows::StoredQuarantine) -> Claim<'_> {
+    Claim { place: &kept.place, dataset_offset: kept.dataset_offset, crc32: kept.crc32, sha256: &kept.sha256 }
 }
 
 async fn check_quarantine(on: &Checked, spool: &Spooled, findings: &mut Findings) -> Result<(), CheckError> {
@@ -79,13 +105,7 @@ async fn check_quarantine(on: &Checked, spool: &Spooled, findings: &mut Findings
             if matches!(&kept.place, Place::Spool { node, .. } if *node != on.node) {
                 continue;
             }
-            let claim = Claim {
-                place: &kept.place,
-                dataset_offset: kept.dataset_offset,
-                crc32: kept.crc32,
-                sha256: &kept.sha256,
-            };
-            if let Some(what) = fault(on, spool, &claim).await? {
+            if let Some(what) = quarantine_fault(on, spool, kept).await? {
                 findings.wrong(format!("quarantined object {} ({}): {what}", kept.id, kept.sop_uid));
             }
         }

@@ -4,7 +4,7 @@
 //! it is said, since a series may be sealed between two looks.
 
 mod chain;
-mod instances;
+pub(super) mod instances;
 mod packs;
 mod spooled;
 
@@ -73,13 +73,13 @@ pub async fn check(on: &Checked) -> Result<Findings, CheckError> {
 }
 
 /// The spool as it lies on disk, by where each object begins.
-struct Spooled {
+pub(super) struct Spooled {
     inspection: Inspection,
     by_place: HashMap<(u64, u64), usize>,
 }
 
 impl Spooled {
-    async fn inspect(on: &Checked) -> Result<Self, CheckError> {
+    pub(super) async fn inspect(on: &Checked) -> Result<Self, CheckError> {
         let directory = on.spool_dir.clone();
         let inspected = tokio::task::spawn_blocking(move || {
             if directory.exists() { super::spool::inspect(&directory) } else { Ok(Inspection::default()) }

@@ -1,11 +1,14 @@
-//! `yunying check` where rows were lost.
+//! `yunying check` where rows were lost, and where they only moved while it looked.
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::archive::{Kind, PackEntry};
-use crate::ingest::check::{Checked, Findings, check};
+use crate::domain::QuarantineId;
+use crate::index::archive as rows;
+use crate::ingest::check::instances::quarantine_fault;
+use crate::ingest::check::{Checked, Findings, Spooled, check};
 
 impl Intake {
     fn to_be_checked(&self) -> Checked {
@@ -99,6 +102,33 @@ async fn packs_beside_an_empty_index_are_wrong() {
         intake.db = db;
         let wrong = intake.findings().await.wrong;
         assert!(wrong.len() == 1 && wrong[0].contains("1 of its 1 objects are known nowhere else"), "{wrong:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_sealed_out_of_quarantine_while_a_check_looked_is_not_wrong() {
+    on_both_engines(async |db| {
+        let intake = Intake::new(db).await;
+        intake.receive(&nonsense(1)).await;
+        let (_, indexed) = intake.index().await;
+        let mut tx = intake.db.read().await.unwrap();
+        let row = rows::quarantine_after(&mut tx, QuarantineId(0), 1).await.unwrap().remove(0);
+        drop(tx);
+        intake.sealer(indexed).pass(later()).await.unwrap();
+        assert!(intake.spool.segments().is_empty());
+
+        let on = intake.to_be_checked();
+        let spool = Spooled::inspect(&on).await.unwrap();
+        assert_eq!(quarantine_fault(&on, &spool, &row).await.unwrap(), None);
+        // A row whose bytes are gone, and did not move, is still named.
+        let mut tx = intake.db.write().await.unwrap();
+        on!(&mut tx, c => sqlx::query("UPDATE quarantine SET pack_id = NULL").execute(c).await.map(drop)).unwrap();
+        tx.commit().await.unwrap();
+        let mut tx = intake.db.read().await.unwrap();
+        let row = rows::quarantine_after(&mut tx, QuarantineId(0), 1).await.unwrap().remove(0);
+        drop(tx);
+        assert!(quarantine_fault(&on, &spool, &row).await.unwrap().is_some());
     })
     .await;
 }
