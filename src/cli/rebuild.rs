@@ -1,5 +1,7 @@
 //! `yunying rebuild`: the index anew from packs and spool, into an empty database.
 
+use std::time::Duration;
+
 use clap::Args;
 
 use super::{DataArgs, Outcome};
@@ -14,6 +16,9 @@ use crate::ingest::spool::{Spool, SpoolOptions};
 pub struct RebuildArgs {
     #[command(flatten)]
     data: DataArgs,
+    /// Queue studies again that got images within so many hours before the last image came; 0: none
+    #[arg(long, default_value_t = 24)]
+    queue_hours: u32,
 }
 
 pub async fn run(args: RebuildArgs) -> Outcome {
@@ -29,13 +34,15 @@ pub async fn run(args: RebuildArgs) -> Outcome {
             eprintln!("{packs} packs read");
         }
     };
-    let rebuilt = rebuild(&db, &archive, &spool, options, said).await?;
+    let unread = Duration::from_secs(3_600) * args.queue_hours;
+    let rebuilt = rebuild(&db, &archive, &spool, options, unread, said).await?;
     db.close().await;
     println!(
         "{} packs: {} instances, {} in quarantine",
         rebuilt.packs, rebuilt.from_packs.stored, rebuilt.from_packs.quarantined
     );
     println!("spool: {} instances, {} in quarantine", rebuilt.from_spool.stored, rebuilt.from_spool.quarantined);
+    println!("cases: {} will be queued again, {} are stored and not queued", rebuilt.arriving, rebuilt.stored);
     for unreadable in &rebuilt.unreadable {
         println!("UNREADABLE: {unreadable}");
     }

@@ -120,6 +120,7 @@ pub enum Tab {
     Open,
     /// Waits for the operator: signed and not yet read.
     Waiting,
+    /// Signed, or stored: nothing is to be done for it.
     Signed,
 }
 
@@ -140,12 +141,12 @@ pub async fn list(tx: &mut Tx, listing: &Listing<'_>) -> Result<Vec<Row>> {
         Tab::Today => select_rows!(
             "WHERE (CAST($1 AS BIGINT) IS NULL OR c.site_id = $1) AND (CAST($2 AS BIGINT) IS NULL OR c.id < $2)
                AND ($3 = '' OR p.name LIKE $4 ESCAPE '!' OR p.pid LIKE $4 ESCAPE '!' OR s.accession LIKE $4 ESCAPE '!')
-               AND (c.arriving_us >= $5 OR c.state <> 'signed') ORDER BY c.id DESC LIMIT $6"
+               AND (c.arriving_us >= $5 OR c.state <> 'signed') AND c.state <> 'stored' ORDER BY c.id DESC LIMIT $6"
         ),
         Tab::Open => select_rows!(
             "WHERE (CAST($1 AS BIGINT) IS NULL OR c.site_id = $1) AND (CAST($2 AS BIGINT) IS NULL OR c.id < $2)
                AND ($3 = '' OR p.name LIKE $4 ESCAPE '!' OR p.pid LIKE $4 ESCAPE '!' OR s.accession LIKE $4 ESCAPE '!')
-               AND c.state <> 'signed' AND $5 >= 0 ORDER BY c.id DESC LIMIT $6"
+               AND c.state NOT IN ('signed', 'stored') AND $5 >= 0 ORDER BY c.id DESC LIMIT $6"
         ),
         Tab::Waiting => select_rows!(
             "WHERE (CAST($1 AS BIGINT) IS NULL OR c.site_id = $1) AND (CAST($2 AS BIGINT) IS NULL OR c.id < $2)
@@ -155,7 +156,7 @@ pub async fn list(tx: &mut Tx, listing: &Listing<'_>) -> Result<Vec<Row>> {
         Tab::Signed => select_rows!(
             "WHERE (CAST($1 AS BIGINT) IS NULL OR c.site_id = $1) AND (CAST($2 AS BIGINT) IS NULL OR c.id < $2)
                AND ($3 = '' OR p.name LIKE $4 ESCAPE '!' OR p.pid LIKE $4 ESCAPE '!' OR s.accession LIKE $4 ESCAPE '!')
-               AND c.state = 'signed' AND $5 >= 0 ORDER BY c.id DESC LIMIT $6"
+               AND c.state IN ('signed', 'stored') AND $5 >= 0 ORDER BY c.id DESC LIMIT $6"
         ),
     };
     let pattern = format!("%{}%", listing.search.replace('!', "!!").replace('%', "!%").replace('_', "!_"));
@@ -172,10 +173,10 @@ pub async fn row(tx: &mut Tx, case: CaseId, scope: Scope) -> Result<Row> {
     .ok_or(Error::NotFound)
 }
 
-/// Every case that is not signed, due soonest first.
+/// Every case that is to be read, due soonest first.
 pub async fn open_cases(tx: &mut Tx, scope: Scope, limit: i64) -> Result<Vec<Row>> {
     Ok(on!(tx, c => sqlx::query_as::<_, Row>(select_rows!(
-        "WHERE c.state <> 'signed' AND (CAST($1 AS BIGINT) IS NULL OR c.site_id = $1)
+        "WHERE c.state NOT IN ('signed', 'stored') AND (CAST($1 AS BIGINT) IS NULL OR c.site_id = $1)
           ORDER BY COALESCE(c.due_us, 9223372036854775807), c.id LIMIT $2"))
         .bind(scope.site()).bind(limit).fetch_all(c).await)?)
 }
@@ -227,11 +228,11 @@ impl Figure {
     }
 }
 
-/// Cases that arrived or were signed since `day_start`, and all that are open.
+/// Cases that arrived or were signed since `day_start`, and all that are open; none that are only stored.
 pub async fn figures(tx: &mut Tx, scope: Scope, day_start: Micros) -> Result<Vec<Figure>> {
     Ok(on!(tx, c => sqlx::query_as::<_, Figure>(
         "SELECT site_id, modality, assignee_id, state, complete_us, signed_us, due_us, read_us FROM case_
-          WHERE (arriving_us >= $1 OR signed_us >= $1 OR state <> 'signed' OR read_us IS NULL)
+          WHERE state <> 'stored' AND (arriving_us >= $1 OR signed_us >= $1 OR state <> 'signed' OR read_us IS NULL)
             AND (CAST($2 AS BIGINT) IS NULL OR site_id = $2)")
         .bind(day_start).bind(scope.site()).fetch_all(c).await)?)
 }

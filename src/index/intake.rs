@@ -290,7 +290,7 @@ pub async fn insert_instance(
     Ok(Some(id))
 }
 
-/// A new case in state arriving; none if the study has one.
+/// A new case; none if the study has one.
 #[derive(Debug, Clone)]
 pub struct NewCase<'a> {
     pub study: StudyId,
@@ -299,6 +299,7 @@ pub struct NewCase<'a> {
     pub body_part: &'a str,
     pub urgency: Urgency,
     pub question: &'a str,
+    pub state: CaseState,
     pub arriving: Micros,
 }
 
@@ -307,7 +308,7 @@ pub async fn insert_case(tx: &mut Tx, case: &NewCase<'_>) -> Result<Option<CaseI
         "INSERT INTO case_ (study_id, site_id, modality, body_part, urgency, question, state, version, arriving_us)
          VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8) ON CONFLICT (study_id) DO NOTHING RETURNING id")
         .bind(case.study).bind(case.site).bind(case.modality).bind(case.body_part).bind(case.urgency.word())
-        .bind(case.question).bind(CaseState::Arriving.word()).bind(case.arriving)
+        .bind(case.question).bind(case.state.word()).bind(case.arriving)
         .fetch_optional(c).await)?)
 }
 

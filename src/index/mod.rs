@@ -29,6 +29,7 @@ pub mod openings;
 pub mod quarantine;
 pub mod rebuild;
 pub mod reports;
+pub mod restored;
 pub mod sessions;
 #[cfg(test)]
 pub mod testing;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::batch::{self, Item, ProgressPace, Tally};
+use super::batch::{self, Item, Origin, ProgressPace, Tally};
 use super::describe::{Described, Refused, clean, describe};
 use super::reader::RecordReader;
 use super::spool::{Position, Record, SegmentId, Spool};
@@ -43,6 +43,7 @@ pub struct Indexer {
     db: Db,
     spool: Spool,
     options: Arc<IndexerOptions>,
+    origin: Origin,
     pace: ProgressPace,
     /// What was durable at start: up to here rows may exist already.
     replay_until: Position,
@@ -57,11 +58,17 @@ impl Indexer {
             db,
             spool,
             options: Arc::new(options),
+            origin: Origin::Device,
             pace: ProgressPace::default(),
             replay_until,
             known: HashMap::new(),
             done: watch::Sender::new(Position::START),
         }
+    }
+
+    /// The same for a spool whose rows were lost.
+    pub fn restoring(db: Db, spool: Spool, options: IndexerOptions) -> Self {
+        Self { origin: Origin::Archive, ..Self::new(db, spool, options) }
     }
 
     /// Follows the last position that has its rows.
@@ -107,7 +114,8 @@ impl Indexer {
         let unknown = self.without_known(records).await?;
         let (items, through) = self.walk(unknown, last).await;
         let mut tx = self.db.write().await?;
-        let tally = batch::apply(&mut tx, &self.options.node, &items, &mut self.pace, clock::now()).await?;
+        let (node, pace) = (&self.options.node, &mut self.pace);
+        let tally = batch::apply(&mut tx, node, &items, self.origin, pace, clock::now()).await?;
         let cursor = i64::try_from(through.0).unwrap_or(i64::MAX);
         intake::set_cursor(&mut tx, &self.options.node, cursor).await?;
         tx.commit().await?;

@@ -1,16 +1,19 @@
 //! `yunying rebuild`: the index anew from packs and spool alone.
 //!
 //! Packs say who sent each object, when and from which site; the headers say the rest. What only the index ever knew
-//! (accounts, reports, cases' progress) comes from a backup, not from here: every study starts as newly arrived.
+//! (accounts, reports, cases' progress) comes from a backup, not from here. Most of what the archive holds was read long
+//! ago, so studies come back stored, which queues nobody; only those that got something shortly before the last object
+//! came arrive again, as they may not have been read.
 
 use std::collections::HashMap;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use tokio::runtime::Handle;
 
-use super::batch::{self, Item, ProgressPace, Tally};
+use super::batch::{self, Item, Origin, ProgressPace, Tally};
 use super::describe::{Refused, describe};
 use super::indexer::{Indexer, IndexerOptions};
 use super::spool::{Position, Record, RecordMeta, SegmentId, Spool, SpoolError};
@@ -19,7 +22,7 @@ use crate::clock;
 use crate::dicom::{self, Limits, WalkError};
 use crate::domain::{DeviceId, Micros};
 use crate::index::quarantine::Reason;
-use crate::index::{Db, Error as IndexError, rebuild as rows};
+use crate::index::{Db, Error as IndexError, rebuild as rows, restored};
 
 /// Objects read before they are written to the index.
 const AT_ONCE: usize = 256;
@@ -44,16 +47,22 @@ pub struct Rebuilt {
     pub packs: usize,
     pub from_packs: Tally,
     pub from_spool: Tally,
+    /// Cases that are queued again.
+    pub arriving: usize,
+    /// Cases that are not.
+    pub stored: usize,
     /// Packs that could not be read, and why.
     pub unreadable: Vec<String>,
 }
 
-/// Fills an empty index. `progress` is told after each pack.
+/// Fills an empty index. Studies that got something within `unread` before the last object came are to be read again.
+/// `progress` is told after each pack.
 pub async fn rebuild(
     db: &Db,
     archive: &Archive,
     spool: &Spool,
     options: IndexerOptions,
+    unread: Duration,
     progress: impl Fn(usize),
 ) -> Result<Rebuilt, RebuildError> {
     let mut tx = db.read().await?;
@@ -82,9 +91,16 @@ pub async fn rebuild(
         rebuilt.packs += 1;
         progress(rebuilt.packs);
     }
-    let mut indexer = Indexer::new(db.clone(), spool.clone(), options);
+    let mut indexer = Indexer::restoring(db.clone(), spool.clone(), options);
     while let Some(tally) = indexer.step().await? {
         add(&mut rebuilt.from_spool, tally);
+    }
+    let mut tx = db.write().await?;
+    if let Some(newest) = restored::newest(&mut tx).await? {
+        // Without any such time, not even the newest object's own study arrives.
+        let since = if unread.is_zero() { Micros(i64::MAX) } else { newest - unread };
+        (rebuilt.arriving, rebuilt.stored) = restored::let_recent_arrive(&mut tx, since, clock::now()).await?;
+        tx.commit().await?;
     }
     Ok(rebuilt)
 }
@@ -119,7 +135,8 @@ impl Work {
                 items.push(self.item(&manifest, entry, &written).await?);
             }
             let mut tx = self.db.write().await?;
-            add(&mut all, batch::apply(&mut tx, &manifest.node, &items, &mut self.pace, clock::now()).await?);
+            let (node, pace) = (&manifest.node, &mut self.pace);
+            add(&mut all, batch::apply(&mut tx, node, &items, Origin::Archive, pace, clock::now()).await?);
             rows::place_in_pack(&mut tx, &manifest.node, pack).await?;
             tx.commit().await?;
         }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use wire::{Board, DutyLine, Person, Place, SiteLine, Turnaround, Urgency};
 
 use super::auth::Caller;
@@ -12,15 +13,18 @@ use super::routes::{Access, Route};
 use super::rows::{case_row, positions};
 use super::{Answer, App};
 use crate::clock;
-use crate::domain::{CaseState, Role, Targets};
+use crate::domain::{CaseId, CaseState, Role, Targets};
 use crate::index::cases::{self, Figure, Row};
-use crate::index::{Tx, community, duty, events};
+use crate::index::{Tx, community, duty, events, restored};
 
 const OPEN_CASES: i64 = 500;
 
 pub fn routes() -> Vec<Route> {
     let access = Access::Roles(&[Role::Manager]);
-    vec![Route::get("/api/v1/board", access, "Queue, duty and turnaround", board)]
+    vec![
+        Route::get("/api/v1/board", access, "Queue, duty and turnaround", board),
+        Route::post("/api/v1/cases/{case}/queue", access, "A stored case is to be read", queue),
+    ]
 }
 
 async fn board(State(app): State<App>, caller: Caller) -> Answer<Json<Board>> {
@@ -51,6 +55,15 @@ async fn board(State(app): State<App>, caller: Caller) -> Answer<Json<Board>> {
         lanes: lanes(&signed),
         open: open.iter().map(|row| case_row(row, &places)).collect(),
     }))
+}
+
+/// Lets a case arrive that a rebuild left stored; it is complete and queued a moment later.
+async fn queue(State(app): State<App>, caller: Caller, Path(case): Path<i64>) -> Answer<StatusCode> {
+    let by = caller.account()?;
+    let mut tx = app.db.write().await?;
+    restored::have_read(&mut tx, CaseId(case), caller.scope, by, clock::now()).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn duty_lines(tx: &mut Tx, open: &[Row], signed: &[&Figure]) -> Answer<Vec<DutyLine>> {

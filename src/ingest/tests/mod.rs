@@ -20,7 +20,7 @@ use crate::index::archive::Place;
 use crate::index::testing::{on_both_engines, store_of};
 use crate::index::{Db, Scope, community, on, quarantine};
 use crate::ingest::activity::{Activity, Sender};
-use crate::ingest::batch::Tally;
+use crate::ingest::batch::{Origin, Tally};
 use crate::ingest::bytes::InstanceBytes;
 use crate::ingest::completeness::{Completeness, QuietTimes};
 use crate::ingest::indexer::{Indexer, IndexerOptions};
@@ -294,7 +294,8 @@ async fn a_batch_whose_transaction_dies_is_indexed_whole_the_next_time() {
             }),
         }];
         let mut pace = crate::ingest::batch::ProgressPace::default();
-        let applied = crate::ingest::batch::apply(&mut tx, NODE, &items, &mut pace, clock::now()).await.unwrap();
+        let applied =
+            crate::ingest::batch::apply(&mut tx, NODE, &items, Origin::Device, &mut pace, clock::now()).await.unwrap();
         assert_eq!(applied, tally(0, 0, 1));
         drop(tx);
         assert_eq!(intake.count("SELECT COUNT(*) FROM quarantine").await, 0);

@@ -65,6 +65,11 @@ pub async fn change_case(case: i64, what: &CaseChange) -> Answer<()> {
     tell("PATCH", &format!("/api/v1/cases/{case}"), what).await
 }
 
+/// A case that a rebuild left stored is to be read.
+pub async fn queue_case(case: i64) -> Answer<()> {
+    tell("POST", &format!("/api/v1/cases/{case}/queue"), &serde_json::json!({})).await
+}
+
 /// The signed report was seen.
 pub async fn mark_read(case: i64) -> Answer<()> {
     tell("POST", &format!("/api/v1/cases/{case}/read"), &serde_json::json!({})).await

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use web_sys::HtmlTextAreaElement;
-use wire::{CaseChange, CaseDetail, CaseRow, CaseState, HistoryLine, ReportBody, ReportState, Urgency};
+use wire::{CaseChange, CaseDetail, CaseRow, CaseState, HistoryLine, ReportBody, ReportState, Role, Urgency};
 
 use super::report::Opened;
 use super::row::{exam, sex_age};
@@ -75,7 +75,8 @@ fn Case(case: i64, detail: Shown, editable: bool) -> impl IntoView {
     let row = Memo::new(move |_| of().map(|detail| detail.row));
     let report = Memo::new(move |_| of().and_then(|detail| detail.report));
     let history = Memo::new(move |_| of().map(|detail| detail.history).unwrap_or_default());
-    let open = Memo::new(move |_| row.get().is_some_and(|row| row.state != CaseState::Signed));
+    let closed = |state| matches!(state, CaseState::Signed | CaseState::Stored);
+    let open = Memo::new(move |_| row.get().is_some_and(|row| !closed(row.state)));
     let problem = RwSignal::new(None::<String>);
     view! {
         <header class="panel-head">
@@ -93,6 +94,7 @@ fn Case(case: i64, detail: Shown, editable: bool) -> impl IntoView {
         <div class="panel-actions">
             <a class="button" href=format!("#images/{case}") data-testid="images-link">{icon("eye")}{t(say::VIEW_IMAGES)}</a>
             {move || row.get().and_then(|row| report_button(&row))}
+            {move || row.get().and_then(|row| queue_button(&row, problem, detail))}
         </div>
         {move || report.get().filter(|report| report.state == ReportState::Signed).map(|report| words(&report))}
         {move || happened(&history.get())}
@@ -118,6 +120,26 @@ fn report_button(row: &CaseRow) -> Option<impl IntoView + use<>> {
     Some(view! {
         <button class="button primary" data-testid="open-report" on:click=move |_| opened.set(Some(target.clone()))>{icon("doc")}{t(say::REPORT_PDF)}</button>
     })
+}
+
+/// A study that came back from the archive without its report: the manager says whether it is to be read.
+fn queue_button(row: &CaseRow, problem: RwSignal<Option<String>>, detail: Shown) -> Option<impl IntoView + use<>> {
+    let store = expect_context::<Store>();
+    let manages = store.app().me.get().is_some_and(|me| me.role == Role::Manager);
+    let case = (manages && row.state == CaseState::Stored).then_some(row.case)?;
+    let queue = move |_| {
+        spawn_local(async move {
+            let answer = api::queue_case(case).await;
+            problem.set(answer.as_ref().err().map(Fault::text));
+            if let Err(fault) = &answer {
+                store.app().notes(fault);
+            }
+            load(store, detail, case).await;
+        });
+    };
+    Some(
+        view! { <button class="button" data-testid="queue-case" on:click=queue>{icon("queue")}{t(say::QUEUE_CASE)}</button> },
+    )
 }
 
 /// Sends a change made to the row as it was seen; what came instead is shown where someone was faster.

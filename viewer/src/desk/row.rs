@@ -84,7 +84,7 @@ fn made(row: &CaseRow, of_center: bool) -> String {
 fn doctor(row: &CaseRow) -> impl IntoView + use<> {
     let (name, below) = match (&row.assignee, row.state) {
         (Some(who), _) => (who.name.clone(), who.title.clone()),
-        (None, CaseState::Arriving) => ("—".to_owned(), String::new()),
+        (None, CaseState::Arriving | CaseState::Stored) => ("—".to_owned(), String::new()),
         (None, _) => (t(say::UNASSIGNED).to_owned(), String::new()),
     };
     view! {
@@ -109,7 +109,7 @@ fn next(row: &CaseRow, opened: RwSignal<Option<Opened>>) -> AnyView {
             };
             view! { <button class="button outline" data-testid="row-report" on:click=open>{icon("doc")}{t(say::NEXT_READ)}</button> }.into_any()
         }
-        (CaseState::Arriving, _) | (_, None) => view! { <span class="faint">"—"</span> }.into_any(),
+        (CaseState::Arriving | CaseState::Stored, _) | (_, None) => view! { <span class="faint">"—"</span> }.into_any(),
         (_, Some(due)) => {
             let (now, from) = (clock::ticks().quarter, row.steps.complete_us.or(row.steps.arriving_us));
             view! { {move || time_left(now.get(), from, due)} }.into_any()

@@ -45,6 +45,7 @@ super::table! {
     QUESTION_HINT: "哪里不舒服、多久了、要排除什么", "What hurts, how long, what to rule out";
     SET_URGENCY: "改急缓", "Change urgency";
     VIEW_IMAGES: "看图像", "View images";
+    QUEUE_CASE: "交去诊断", "Have it read";
     HISTORY: "经过", "History";
     REPORT: "报告", "Report";
     REPORT_PDF: "打开报告", "Open report";

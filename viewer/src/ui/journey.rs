@@ -40,6 +40,10 @@ fn current(row: &CaseRow, now: i64) -> Now {
             at(3, "review", say::COL_REVIEW, who.unwrap_or_else(|| since(steps.submitted_us)))
         }
         CaseState::Signed => signed(steps.signed_us, now),
+        CaseState::Stored => {
+            let count = fill(say::IMAGES_COUNT, &[&row.instances.to_string()]);
+            Now { tone: "now settled", ..at(0, "box", crate::i18n::S_STORED, count) }
+        }
     }
 }
 

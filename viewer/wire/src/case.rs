@@ -24,6 +24,8 @@ words! {
         Returned = "returned",
         /// Report signed; final unless amended.
         Signed = "signed",
+        /// Known from the archive alone, after the index was lost: nothing says whether it was read, nobody is asked to.
+        Stored = "stored",
     }
 
     pub enum Sex { Male = "male", Female = "female", Other = "other", Unknown = "unknown" }

@@ -23,6 +23,8 @@ words! {
         /// More instances came; `instances` in the detail. At most one a second and study.
         Progress = "study.progress",
         Complete = "study.complete",
+        /// Found in the archive after the index was lost.
+        Restored = "study.restored",
         /// An instance came after the study was taken as complete.
         Late = "study.late",
         Quarantined = "instance.quarantined",
