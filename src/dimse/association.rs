@@ -354,6 +354,11 @@ impl<'a> Association<'a> {
         }
         let answer = match (command.field, command.has_data_set) {
             (C_STORE_RQ, true) => {
+                let under_way = self.open.values().filter(|message| matches!(message, Message::Object(..))).count();
+                // Their permits come back only with bytes that are behind this request: waiting would be for ever.
+                if under_way >= self.window_size as usize {
+                    return Err(Fault::Protocol(AbortReason::UnexpectedParameter, "more objects at once than agreed"));
+                }
                 let Ok(permit) = self.window.clone().acquire_owned().await else { return Err(Fault::PeerClosed) };
                 let meta = self.meta(context, &command);
                 let incoming = store::Incoming::begin(&self.server.spool, &self.server.activity, command, meta);

@@ -356,7 +356,13 @@ async fn garbage_ends_its_own_association_with_the_right_abort() {
     }
 
     let lies = |length: u32| [&length.to_be_bytes()[..], &[1, 3, 0, 0]].concat();
-    let within: [(Vec<u8>, u8); 9] = [
+    let object_in_an_object = [
+        fragment(1, true, true, &store_request(1, CT, "1.2.3")),
+        fragment(1, false, false, b"the first of two"),
+        fragment(5, true, true, &store_request(2, CT, "1.2.4")),
+    ];
+    let within: [(Vec<u8>, u8); 10] = [
+        (p_data(&object_in_an_object), 5),
         (p_data(&[lies(u32::MAX)]), 6),
         (p_data(&[lies(1)]), 6),
         (p_data(&[vec![0; 5]]), 6),
