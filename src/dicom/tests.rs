@@ -105,6 +105,16 @@ fn hostile_files_are_refused_with_their_reason_or_read() {
 }
 
 #[test]
+fn a_pad_byte_behind_an_odd_last_value_is_no_element() {
+    let odd = b"\x08\x00\x60\x00CS\x02\x00CT\xE0\x7F\x10\x00OB\0\0\x03\0\0\0\x01\x02\x03";
+    let read = |tail: &[u8]| walk_bytes(&[odd, tail].concat(), &Limits::default());
+    for tail in [&[][..], &[0], &[0, 0], &[0, 0, 0]] {
+        assert_eq!(read(tail).unwrap().pixel_data.map(|pixels| pixels.length), Some(3), "{tail:?}");
+    }
+    assert_eq!(read(&[7]).map_err(|error| error.reason()).err(), Some("truncated"));
+}
+
+#[test]
 fn names_read_right_in_whatever_character_set_they_came() {
     let Some(root) = shared() else { return };
     let name = |path: &str| {

@@ -218,8 +218,11 @@ impl Walker<'_, '_, '_> {
         let mut charset = Arc::<Charset>::default();
         let mut elements = Vec::new();
         while !self.stream.peek(1)?.is_empty() {
-            // Zeros behind the last element, and Data Set Trailing Padding (PS3.10 7.2), are padding of the file.
-            if matches!(self.stream.peek(4)?, [0, 0, 0, 0] | [0xFC, 0xFF, 0xFC, 0xFF] if !elements.is_empty()) {
+            // Zeros behind the last element, even a single one behind an odd length, and Data Set Trailing Padding
+            // (PS3.10 7.2) are padding of the file.
+            let next = self.stream.peek(4)?;
+            let padding = next.iter().all(|&byte| byte == 0) || next == [0xFC, 0xFF, 0xFC, 0xFF];
+            if padding && !elements.is_empty() {
                 break;
             }
             let head = self.head(encoding)?;
