@@ -51,14 +51,19 @@ pub(super) fn is_table(tag: Tag) -> bool {
     )
 }
 
+/// Bytes of one number whose order depends on the encoding; 1 for what is no number.
+pub(super) fn number_width(vr: VR) -> usize {
+    match vr {
+        VR::US | VR::SS | VR::OW | VR::AT => 2,
+        VR::UL | VR::SL | VR::FL | VR::OL | VR::OF => 4,
+        VR::FD | VR::OD | VR::SV | VR::UV | VR::OV => 8,
+        _ => 1,
+    }
+}
+
 /// Big-endian numbers to little-endian ones, in place.
 pub(super) fn swap(bytes: &mut [u8], vr: VR) {
-    match vr {
-        VR::US | VR::SS | VR::OW | VR::AT => bytes.as_chunks_mut::<2>().0.iter_mut().for_each(|n| n.reverse()),
-        VR::UL | VR::SL | VR::FL | VR::OL | VR::OF => bytes.as_chunks_mut::<4>().0.iter_mut().for_each(|n| n.reverse()),
-        VR::FD | VR::OD | VR::SV | VR::UV | VR::OV => bytes.as_chunks_mut::<8>().0.iter_mut().for_each(|n| n.reverse()),
-        _ => {}
-    }
+    bytes.chunks_exact_mut(number_width(vr)).for_each(<[u8]>::reverse);
 }
 
 /// PS3.5 A: everything but implicit, big endian and deflated is explicit little endian.

@@ -5,7 +5,7 @@
 
 use super::dataset::{Dataset, Element, Value};
 use super::header::{Encoding, Header};
-use super::vr::has_long_length;
+use super::vr::{has_long_length, number_width};
 use super::{Tag, VR, tags, uids};
 
 /// A part of the new file, in order.
@@ -50,10 +50,7 @@ pub enum RewriteError {
 
 /// `pixels`: what stands for the stored Pixel Data; none where there is none.
 pub fn explicit_little(header: &Header, pixels: Option<NewPixels>) -> Result<Rewritten, RewriteError> {
-    let far = |set: &Dataset| set.elements().iter().any(|e| matches!(e.value, Value::Elsewhere { .. }));
-    // Values elsewhere lie in the stored file, in its byte order, and not in a deflated stream.
-    let movable = !header.deflated && header.encoding != Encoding::ExplicitBig;
-    if header.shortened || !header.damaged.is_empty() || (!movable && far(&header.dataset)) {
+    if header.shortened || !header.damaged.is_empty() || has_unmovable(header, &header.dataset) {
         return Err(RewriteError::NotWhole);
     }
     let mut writer = Writer::default();
@@ -78,6 +75,18 @@ pub fn explicit_little(header: &Header, pixels: Option<NewPixels>) -> Result<Rew
         writer.element(element)?;
     }
     Ok(Rewritten { before, after: writer.finish() })
+}
+
+/// Whether a value lies in the stored file and cannot be copied from there: it is deflated, or its numbers have the
+/// other byte order.
+fn has_unmovable(header: &Header, set: &Dataset) -> bool {
+    set.elements().iter().any(|element| match &element.value {
+        Value::Bytes(_) => false,
+        Value::Items(items) => items.iter().any(|item| has_unmovable(header, item)),
+        Value::Elsewhere { .. } => {
+            header.deflated || (header.encoding == Encoding::ExplicitBig && number_width(element.vr) > 1)
+        }
+    })
 }
 
 #[derive(Default)]
