@@ -86,6 +86,9 @@ fn inflate(shape: &Shape, coded: &[u8]) -> Result<Vec<u8>, Damaged> {
 fn rle(shape: &Shape, coded: &[u8]) -> Result<Vec<u8>, Damaged> {
     let header = coded.first_chunk::<64>().ok_or_else(|| Damaged::new("no RLE header"))?;
     let words: Vec<u32> = header.as_chunks().0.iter().map(|b| u32::from_le_bytes(*b)).collect();
+    if shape.bits_allocated == 1 {
+        return rle_bits(shape, coded, &words);
+    }
     let (samples, size, pixels) = (usize::from(shape.samples), shape.sample_size(), shape.pixels() as usize);
     let count = samples * size;
     if words[0] as usize != count || count > 15 {
@@ -106,6 +109,16 @@ fn rle(shape: &Shape, coded: &[u8]) -> Result<Vec<u8>, Damaged> {
         })?;
     }
     Ok(out)
+}
+
+/// Single bits are coded as they are packed, eight a byte, in one segment.
+fn rle_bits(shape: &Shape, coded: &[u8], words: &[u32]) -> Result<Vec<u8>, Damaged> {
+    let segment = coded.get(words[1] as usize..).filter(|_| words[0] == 1 && shape.samples == 1);
+    let segment = segment.ok_or_else(|| Damaged::new("single bits in other than one RLE segment"))?;
+    let length = shape.pixels().div_ceil(8) as usize;
+    let mut packed = Vec::with_capacity(length);
+    unpack_bits(segment, length, |value| packed.push(value))?;
+    native(shape, &packed)
 }
 
 fn unpack_bits(mut bytes: &[u8], pixels: usize, mut put: impl FnMut(u8)) -> Result<(), Damaged> {

@@ -136,3 +136,26 @@ async fn decoded_frames_equal_the_truth() {
     // Every transfer syntax of the truth file had a decoder when this was written.
     assert!(exact >= 319 && close >= 51 && not_handled.is_empty());
 }
+
+/// The same three frames of single bits, natively, as RLE and as a deflated stream each.
+#[tokio::test]
+async fn single_bits_are_the_same_however_they_are_coded() {
+    let Some(root) = shared() else { return };
+    let mut seen = Vec::new();
+    for name in ["liver.dcm", "liver_expb.dcm", "liver_rle.dcm", "liver_deflate.dcm"] {
+        let (header, bytes) = load(&root.join("pydicom-data").join(name)).unwrap();
+        let frames = Frames::new(&header, &bytes).unwrap();
+        let mut decoded = Vec::new();
+        for index in 0..frames.count {
+            let coded = frames.read(index).await.unwrap();
+            decoded.push(decode(&frames.shape, Task::RawSamples, &coded).unwrap());
+        }
+        seen.push((name, decoded));
+    }
+    let (_, wanted) = &seen[0];
+    assert_eq!((wanted.len(), wanted[0].len()), (3, 512 * 512));
+    assert!(wanted.iter().flatten().any(|&bit| bit == 1));
+    for (name, decoded) in &seen {
+        assert!(decoded == wanted, "{name}");
+    }
+}
