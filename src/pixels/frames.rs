@@ -92,24 +92,11 @@ impl<'a, S: FrameSource> Frames<'a, S> {
     }
 
     async fn native(&self, index: u32) -> Result<Vec<u8>, FrameError> {
-        let pixels = self.header.pixel_data.as_ref().ok_or(ShapeError::NoPixels)?;
         let bits = self.shape.native_bits();
         let (first_bit, last_bit) = (bits * u64::from(index), bits * (u64::from(index) + 1));
-        let width = swap_width(self.header, &self.shape);
-        // Words are swapped whole, also where an odd frame begins inside one.
-        let align = width.max(1) as u64;
-        let begin = first_bit / 8 / align * align;
-        let end = last_bit.div_ceil(8).next_multiple_of(align).min(pixels.length);
-        if end - begin > MAX_CODED {
-            return Err(FrameError::TooLarge);
-        }
-        let mut bytes = self.bytes(pixels.offset + begin, end - begin).await?;
-        if width > 1 {
-            bytes.chunks_exact_mut(width).for_each(<[u8]>::reverse);
-        }
+        let mut bytes = self.native_bytes(first_bit / 8, last_bit.div_ceil(8)).await?;
         let length = usize::try_from(bits.div_ceil(8)).map_err(|_| FrameError::TooLarge)?;
         let shift = (first_bit % 8) as u32;
-        bytes.drain(..(first_bit / 8 - begin) as usize);
         if shift > 0 {
             // Single-bit frames follow each other without padding (PS3.5 8.1.1).
             for i in 0..length {
@@ -119,6 +106,26 @@ impl<'a, S: FrameSource> Frames<'a, S> {
         }
         bytes.truncate(length);
         if bytes.len() < length { Err(FrameError::Truncated) } else { Ok(bytes) }
+    }
+
+    /// Bytes `begin..end` of native pixel data, little endian, whatever frames they belong to; fewer where it ends.
+    pub async fn native_bytes(&self, begin: u64, end: u64) -> Result<Vec<u8>, FrameError> {
+        let pixels = self.header.pixel_data.as_ref().ok_or(ShapeError::NoPixels)?;
+        let width = swap_width(self.header, &self.shape);
+        // Words are swapped whole, also where a frame begins inside one.
+        let align = width.max(1) as u64;
+        let from = begin / align * align;
+        let to = end.next_multiple_of(align).min(pixels.length);
+        if to.saturating_sub(from) > MAX_CODED {
+            return Err(FrameError::TooLarge);
+        }
+        let mut bytes = self.bytes(pixels.offset + from, to.saturating_sub(from)).await?;
+        if width > 1 {
+            bytes.chunks_exact_mut(width).for_each(<[u8]>::reverse);
+        }
+        bytes.drain(..bytes.len().min((begin - from) as usize));
+        bytes.truncate((end - begin) as usize);
+        Ok(bytes)
     }
 
     async fn encapsulated(&self, index: u32) -> Result<Vec<u8>, FrameError> {

@@ -144,7 +144,8 @@ async fn single_bits_are_the_same_however_they_are_coded() {
     let mut seen = Vec::new();
     for name in ["liver.dcm", "liver_expb.dcm", "liver_rle.dcm", "liver_deflate.dcm"] {
         let (header, bytes) = load(&root.join("pydicom-data").join(name)).unwrap();
-        let frames = Frames::new(&header, &bytes).unwrap();
+        let cache = FrameCache::default();
+        let frames = Frames::new(&header, &bytes, &cache).unwrap();
         let mut decoded = Vec::new();
         for index in 0..frames.count {
             let coded = frames.read(index).await.unwrap();

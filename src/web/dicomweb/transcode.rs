@@ -8,11 +8,12 @@ use futures_util::StreamExt;
 use super::super::{Answer, App, Problem};
 use super::accept::Form;
 use super::multipart::{Bytestream, Part};
-use super::wado::{Opened, refused};
+use super::wado::{NOT_ACCEPTABLE, Opened, frame, refused};
 use crate::dicom::{NewPixels, Piece, Rewritten, explicit_little, tags, uids};
 use crate::index::Scope;
 use crate::index::dicomweb::InstanceFound;
-use crate::pixels::{Codec, FrameSource};
+use crate::ingest::derived::StoredFrames;
+use crate::pixels::{Codec, FrameSource, Frames};
 
 /// How much of a stored value is read at a time.
 const CHUNK: u64 = 512 << 10;
@@ -45,22 +46,24 @@ async fn explicit(app: &App, found: &InstanceFound) -> Answer<Part> {
         Some(stored) => Some(new_pixels(app, &opened, stored.length).await?),
     };
     let rewritten = explicit_little(&opened.header, pixels);
-    let rewritten = rewritten
-        .map_err(|e| Problem::new(axum::http::StatusCode::NOT_ACCEPTABLE, "not_acceptable").detail(e.to_string()))?;
+    let rewritten = rewritten.map_err(|e| NOT_ACCEPTABLE.detail(e.to_string()))?;
     let body = write(app.clone(), opened, rewritten, pixels);
     Ok(Part { content_type: content_type(uids::EXPLICIT_VR_LITTLE_ENDIAN), body })
 }
 
 /// How the pixels come out; the first frame is decoded to know that they do.
 async fn new_pixels(app: &App, opened: &Opened, stored_length: u64) -> Answer<NewPixels> {
-    let frames = opened.frames()?;
+    let frames = opened.frames().map_err(refused)?;
     let shape = &frames.shape;
     if shape.codec == Codec::Native {
         let length = u64::from(frames.count) * shape.native_bits();
         let length = length.div_ceil(8).min(stored_length);
         return Ok(NewPixels { length, bits_allocated: shape.bits_allocated, rgb: false, decoded: false });
     }
-    opened.frame(app, 0, false).await.map_err(refused)?;
+    if shape.bits_allocated == 1 && !shape.pixels().is_multiple_of(8) && frames.count > 1 {
+        return Err(NOT_ACCEPTABLE.detail("its frames of single bits do not end with a byte"));
+    }
+    frame(app, &frames, 0, false).await.map_err(refused)?;
     let samples = shape.pixels() * u64::from(shape.samples) * u64::from(frames.count);
     let stated = opened.header.dataset.uid(tags::PHOTOMETRIC_INTERPRETATION).unwrap_or_default();
     Ok(NewPixels {
@@ -78,16 +81,9 @@ fn write(app: App, opened: Opened, rewritten: Rewritten, pixels: Option<NewPixel
             yield chunk?;
         }
         if let Some(pixels) = pixels {
-            let count = opened.frames().map_err(|problem| io::Error::other(problem.code))?.count;
-            let mut left = pixels.length;
-            for index in 0..count {
-                let bytes = opened.frame(&app, index, false).await.map_err(io::Error::other)?;
-                // Frames of single bits would have to be joined inside a byte; none of several such frames comes here.
-                left = left.checked_sub(bytes.len() as u64).ok_or_else(|| io::Error::other("a frame too long"))?;
-                yield Bytes::from(bytes);
-            }
-            if left > 0 {
-                Err(io::Error::other("frames too short"))?;
+            let frames = opened.frames().map_err(io::Error::other)?;
+            for await chunk in pixel_bytes(&app, &frames, pixels) {
+                yield chunk?;
             }
             if pixels.length % 2 == 1 {
                 yield Bytes::from_static(&[0]);
@@ -99,6 +95,33 @@ fn write(app: App, opened: Opened, rewritten: Rewritten, pixels: Option<NewPixel
     };
     let body: Bytestream = body.boxed();
     body
+}
+
+/// Exactly the bytes that were announced, or an error: native ones in one run, since frames of single bits share bytes.
+fn pixel_bytes<'a>(
+    app: &'a App,
+    frames: &'a Frames<'_, StoredFrames>,
+    pixels: NewPixels,
+) -> impl futures_util::Stream<Item = io::Result<Bytes>> + Send + 'a {
+    let native = !pixels.decoded;
+    async_stream::try_stream! {
+        let (mut at, mut index) = (0, 0);
+        while at < pixels.length && index < frames.count {
+            let bytes = match native {
+                true => frames.native_bytes(at, pixels.length.min(at + CHUNK)).await.map_err(io::Error::other)?,
+                false => frame(app, frames, index, false).await.map_err(io::Error::other)?,
+            };
+            at += bytes.len() as u64;
+            if at > pixels.length || bytes.is_empty() {
+                Err(io::Error::other("frames of another length than their header's"))?;
+            }
+            index += u32::from(!native);
+            yield Bytes::from(bytes);
+        }
+        if at < pixels.length {
+            Err(io::Error::other("frames too short"))?;
+        }
+    }
 }
 
 fn pieces(opened: &Opened, pieces: Vec<Piece>) -> impl futures_util::Stream<Item = io::Result<Bytes>> + Send + '_ {

@@ -31,7 +31,7 @@ const MAX_FRAMES: usize = 10_000;
 /// Longest DICOM JSON of an instance.
 const MAX_JSON: u64 = 256 << 20;
 
-const NOT_ACCEPTABLE: Problem = Problem::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable");
+pub const NOT_ACCEPTABLE: Problem = Problem::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable");
 
 /// Study, series or instance, as stored or as Explicit VR Little Endian.
 pub async fn retrieve(
@@ -124,7 +124,7 @@ pub async fn frames(
     let found = first(&app, caller.scope, &named).await?;
     let (coded, multipart) = accept::frames(&accept::ranges(&headers), &found.transfer_syntax).ok_or(NOT_ACCEPTABLE)?;
     let opened = Opened::new(&app, &found).await?;
-    let count = opened.frames()?.count;
+    let count = opened.frames().map_err(refused)?.count;
     if wanted.iter().any(|&n| n > count) {
         return Err(Problem::not_found());
     }
@@ -144,14 +144,18 @@ async fn send_frames(
     let syntax = if coded.is_some() { stored } else { uids::EXPLICIT_VR_LITTLE_ENDIAN };
     let content_type = format!("{media}; transfer-syntax={syntax}");
     // The first frame before the answer begins: what does not decode is refused, not cut off.
-    let first = opened.frame(&app, wanted[0] - 1, coded.is_some()).await.map_err(refused)?;
+    let first = {
+        let frames = opened.frames().map_err(refused)?;
+        frame(&app, &frames, wanted[0] - 1, coded.is_some()).await.map_err(refused)?
+    };
     if wanted.len() == 1 && !multipart {
         return Ok(multipart::single(&content_type, multipart::ready(first)));
     }
     let parts = async_stream::try_stream! {
         yield Part { content_type: content_type.clone(), body: multipart::ready(first) };
+        let frames = opened.frames().map_err(io::Error::other)?;
         for &number in &wanted[1..] {
-            let bytes = opened.frame(&app, number - 1, coded.is_some()).await.map_err(io::Error::other)?;
+            let bytes = frame(&app, &frames, number - 1, coded.is_some()).await.map_err(io::Error::other)?;
             yield Part { content_type: content_type.clone(), body: multipart::ready(bytes) };
         }
     };
@@ -176,20 +180,24 @@ impl Opened {
         Ok(Self { header, source, cache: FrameCache::default() })
     }
 
-    pub fn frames(&self) -> Answer<Frames<'_, StoredFrames>> {
-        Frames::new(&self.header, &self.source, &self.cache).map_err(|e| refused(FrameFault::Frame(e)))
+    pub fn frames(&self) -> Result<Frames<'_, StoredFrames>, FrameFault> {
+        Ok(Frames::new(&self.header, &self.source, &self.cache)?)
     }
+}
 
-    /// Frame `index` from 0: coded as it is, or native samples.
-    pub async fn frame(&self, app: &App, index: u32, coded: bool) -> Result<Vec<u8>, FrameFault> {
-        let frames = Frames::new(&self.header, &self.source, &self.cache)?;
-        let bytes = frames.read(index).await?;
-        if coded || frames.shape.codec == Codec::Native {
-            return Ok(bytes);
-        }
-        let samples = app.viewing.decoder.samples(&frames.shape, &bytes).await?.bytes;
-        Ok(if frames.shape.bits_allocated == 1 { pack_bits(&samples) } else { samples })
+/// Frame `index` from 0: coded as it is, or native samples.
+pub async fn frame(
+    app: &App,
+    frames: &Frames<'_, StoredFrames>,
+    index: u32,
+    coded: bool,
+) -> Result<Vec<u8>, FrameFault> {
+    let bytes = frames.read(index).await?;
+    if coded || frames.shape.codec == Codec::Native {
+        return Ok(bytes);
     }
+    let samples = app.viewing.decoder.samples(&frames.shape, &bytes).await?.bytes;
+    Ok(if frames.shape.bits_allocated == 1 { pack_bits(&samples) } else { samples })
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -236,7 +244,7 @@ pub async fn bulk(
         let (coded, multipart) =
             accept::frames(&accept::ranges(&headers), &found.transfer_syntax).ok_or(NOT_ACCEPTABLE)?;
         let opened = Opened::new(&app, &found).await?;
-        let wanted = (1..=opened.frames()?.count).collect();
+        let wanted = (1..=opened.frames().map_err(refused)?.count).collect();
         audit(&app, &caller, &found).await?;
         return send_frames(app, opened, wanted, coded, multipart, &found.transfer_syntax).await;
     }
