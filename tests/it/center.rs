@@ -74,12 +74,18 @@ impl Center {
 
     /// Starts the center and waits until it is ready.
     pub fn start(&mut self) {
+        self.start_with(&[]);
+    }
+
+    /// The same, with more flags.
+    pub fn start_with(&mut self, flags: &[&str]) {
         assert!(self.running.is_none(), "this center already runs");
         let log = File::options().create(true).append(true).open(self.log()).expect("a log file");
         let child = self
             .program()
             .arg("center")
             .args(["--http", &self.http.to_string(), "--dimse", &self.dimse.to_string()])
+            .args(flags)
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))
             .stderr(log)

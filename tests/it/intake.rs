@@ -40,8 +40,13 @@ impl Caller {
     }
 
     pub fn get(&self, center: &Center, path: &str) -> http::Answer {
+        self.get_as(center, path, "*/*")
+    }
+
+    pub fn get_as(&self, center: &Center, path: &str, accept: &str) -> http::Answer {
         let bearer = format!("Bearer {}", self.token);
-        http::get(center.http, path, &[("Authorization", &bearer)]).expect("the center answers")
+        let answer = http::get(center.http, path, &[("Authorization", &bearer), ("Accept", accept)]);
+        answer.unwrap_or_else(|error| panic!("{path}: {error}"))
     }
 
     pub fn json(&self, center: &Center, path: &str) -> Value {

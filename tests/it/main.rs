@@ -5,6 +5,7 @@
 
 mod browser;
 mod center;
+mod everything;
 #[path = "../../xtask/src/http.rs"]
 #[allow(dead_code, reason = "shared with xtask, which uses all of it")]
 mod http;
@@ -12,8 +13,10 @@ mod intake;
 mod journey;
 mod measure;
 mod need;
+mod outside;
 #[path = "../../src/index/testing/postgres.rs"]
 mod postgres;
 #[path = "../../src/archive/testing/s3.rs"]
 mod s3;
 mod shared_stores;
+mod wire;

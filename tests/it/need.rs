@@ -11,7 +11,7 @@ pub fn program(name: &str) -> Option<PathBuf> {
     found.or_else(|| skip(&format!("the program {name}")))
 }
 
-/// A Python with pydicom and numpy.
+/// A Python with pydicom, pynetdicom, dicomweb-client and numpy.
 pub fn python() -> Option<PathBuf> {
     let named = std::env::var_os("YUNYING_PYTHON").map(PathBuf::from);
     let python = named.unwrap_or_else(|| workspace().join("target/venv/bin/python"));
@@ -27,6 +27,13 @@ pub fn postgres() -> Option<&'static crate::postgres::Server> {
 pub fn viewer() -> Option<()> {
     let built = workspace().join("viewer/dist/viewer_bg.wasm").is_file();
     if built { Some(()) } else { skip("the built viewer (`cargo xtask build --viewer`)") }
+}
+
+/// The shared real DICOM files (`manifest.json`, `pixels.json`), which lie beside the project and not in it.
+pub fn shared_dicom() -> Option<PathBuf> {
+    let shared = std::env::var_os("YUNYING_SHARED").map_or_else(|| workspace().join("../shared"), PathBuf::from);
+    let folder = shared.join("dicom");
+    if folder.is_dir() { Some(folder) } else { skip("the shared test inputs (`../shared/dicom`)") }
 }
 
 pub fn workspace() -> &'static Path {
