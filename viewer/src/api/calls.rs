@@ -79,8 +79,9 @@ pub async fn images(study: i64) -> Answer<StudyImages> {
     get(&format!("/api/v1/studies/{study}/images")).await
 }
 
-pub async fn desk() -> Answer<Desk> {
-    let desk: Desk = get("/api/v1/desk").await?;
+/// `free`: nothing is on the page, so that the next case may come.
+pub async fn desk(free: bool) -> Answer<Desk> {
+    let desk: Desk = get(&format!("/api/v1/desk?free={free}")).await?;
     clock::heard(desk.now_us);
     live::reflects(desk.seq);
     Ok(desk)

@@ -8,6 +8,11 @@ super::table! {
     NEXT_CASE: "下一例", "Next";
     QUEUED_N: "排队 {0}", "{0} queued";
     WHY: "派给您：{0}", "Yours because: {0}";
+    OWN_RETURNED: "退回", "Sent back";
+    OWN_REVIEW: "待审", "To review";
+    OWN_OPEN: "打开最急的一例", "Open the most pressing one";
+    OWN_FIRST: "这例完了先看它", "First thing after this case";
+    OWN_FIRST_NOT: "不必先看它", "Not first after all";
     IDLE_WAITING: "等下一例", "Waiting for the next case";
     IDLE_WAITING_DO: "有合适的病例会自己打开，不用刷新。", "The next suitable case opens by itself; no need to reload.";
     IDLE_OFF: "您不在班", "You are off duty";

@@ -4,8 +4,9 @@ use leptos::prelude::*;
 use wire::CaseRow;
 
 use super::room::{Purpose, Room};
+use super::turn::{Own, next_up};
 use crate::clock;
-use crate::i18n::{self, fill, say, t};
+use crate::i18n::{self, Text, fill, say, t};
 use crate::ui::{LineMark, PersonMenu, icon, time_left, urgency_chip};
 
 #[component]
@@ -26,6 +27,7 @@ pub fn Banner(room: Room) -> impl IntoView {
             })}
             <Next room=room/>
             <span class="grow"></span>
+            <OwnWork room=room/>
             <div class="banner-cell"><LineMark/></div>
             <div class="banner-cell last"><PersonMenu/><DutyButton room=room/></div>
         </header>
@@ -72,19 +74,76 @@ fn Countdown(row: CaseRow) -> impl IntoView {
     })
 }
 
+/// What opens when this case is done: own work first, else the queue's next.
 #[component]
 fn Next(room: Room) -> impl IntoView {
-    let next = move || room.desk.with(|desk| desk.as_ref().and_then(|desk| desk.next.clone()));
+    let coming = Memo::new(move |_| {
+        let wanted = room.wanted.get();
+        room.desk.with(|desk| {
+            let desk = desk.as_ref()?;
+            let own = room.put_off.with(|put_off| {
+                next_up(desk, wanted, put_off).map(|(row, own)| (row.clone(), Some(own)))
+            });
+            own.or_else(|| Some((desk.next.clone()?, None)))
+        })
+    });
     let waiting = move || room.desk.with(|desk| desk.as_ref().map_or(0, |desk| desk.waiting));
     view! {
-        <div class="banner-cell next">
-            {move || next().map(|row| view! {
+        <div class="banner-cell next" data-testid="next">
+            {move || coming.get().map(|(row, own)| view! {
                 <span class="label">{t(say::NEXT_CASE)}</span>
                 {urgency_chip(row.urgency)}
+                {own.map(|own| view! { <b class="small">{t(word(own))}</b> })}
                 <span class="clip small">{row.exam.clone()}<i class="dot"></i>{row.site.name.clone()}</span>
             })}
             <span class="label" data-testid="waiting">{move || fill(say::QUEUED_N, &[&waiting().to_string()])}</span>
         </div>
+    }
+}
+
+fn word(own: Own) -> Text {
+    match own {
+        Own::Returned => say::OWN_RETURNED,
+        Own::Review => say::OWN_REVIEW,
+    }
+}
+
+/// What was sent back and what waits for a review: always in sight, one press away.
+#[component]
+fn OwnWork(room: Room) -> impl IntoView {
+    view! {
+        <div class="banner-own">
+            {own_button(room, Own::Returned, "undo", "banner-returned")}
+            {own_button(room, Own::Review, "review", "banner-review")}
+        </div>
+    }
+}
+
+fn own_button(room: Room, own: Own, mark: &'static str, testid: &'static str) -> impl IntoView {
+    let count = Memo::new(move |_| {
+        room.desk.with(|desk| {
+            desk.as_ref().map_or(0, |desk| match own {
+                Own::Returned => desk.returned.len(),
+                Own::Review => desk.to_review.len(),
+            })
+        })
+    });
+    let pressed = move || room.wanted.get() == Some(own);
+    let hint = move || match (room.active.with(Option::is_some), pressed()) {
+        (false, _) => say::OWN_OPEN,
+        (true, false) => say::OWN_FIRST,
+        (true, true) => say::OWN_FIRST_NOT,
+    };
+    let any = Memo::new(move |_| count.get() > 0);
+    move || {
+        any.get().then(|| {
+            view! {
+                <button class="button bare own" class:on=pressed aria-pressed=move || pressed().to_string() title=move || t(hint())
+                    data-testid=testid on:click=move |_| room.want(own)>
+                    {icon(mark)}{t(word(own))}" "<b>{move || count.get()}</b>
+                </button>
+            }
+        })
     }
 }
 

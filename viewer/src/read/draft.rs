@@ -368,26 +368,11 @@ mod tests {
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
 
-    use wire::ReportState;
-
     use super::*;
+    use crate::read::testing::report;
 
     fn theirs() -> ReportBody {
-        ReportBody {
-            report: 1,
-            version: 1,
-            state: ReportState::Draft,
-            number: None,
-            template: String::new(),
-            findings: "那里写的".into(),
-            impression: String::new(),
-            note: String::new(),
-            rev: 4,
-            saved_us: 0,
-            signatures: Vec::new(),
-            content_sha256: None,
-            signatures_needed: 1,
-        }
+        report(4, "那里写的")
     }
 
     fn at_a_case() -> Draft {

@@ -11,7 +11,10 @@ mod region;
 mod room;
 mod sign;
 mod standing;
+#[cfg(test)]
+mod testing;
 mod trouble;
+mod turn;
 
 use leptos::prelude::*;
 

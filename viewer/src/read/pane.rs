@@ -257,7 +257,7 @@ fn review_actions(room: Room, asked: RwSignal<Option<Asked>>) -> impl IntoView {
             <button class="button primary big grow" data-testid="sign" on:click=move |_| ask(Asked::Sign, room, asked)>{icon("sign")}{t(say::SIGN)}" "<kbd>"F10"</kbd></button>
             <button class="button big" data-testid="return" on:click=move |_| asked.set(Some(Asked::Return))>{icon("undo")}{t(say::RETURN)}</button>
         </div>
-        <p><button class="linkish small" data-testid="review-leave" on:click=move |_| room.close()>{t(say::REVIEW_LEAVE)}</button></p>
+        <p><button class="linkish small" data-testid="review-leave" on:click=move |_| room.put_off()>{t(say::REVIEW_LEAVE)}</button></p>
     }
 }
 

@@ -13,6 +13,7 @@ use wire::{CaseRow, CaseState, Desk, Lease, ReportBody, StudyImages};
 use super::draft::Draft;
 use super::region::not_yet_whole;
 use super::sign;
+use super::turn::{Own, PutOff, most_pressing, next_up};
 use crate::api::{self, Fault};
 use crate::app::App;
 use crate::i18n::{self, Text, fill};
@@ -62,7 +63,27 @@ pub struct Room {
     pub draft: Draft,
     /// What the viewport says of the image on the screen.
     pub viewer: ViewerHandle,
+    /// Own work the reader wants before the queue's next case.
+    pub wanted: RwSignal<Option<Own>>,
+    pub put_off: RwSignal<Vec<PutOff>>,
+    /// Between two cases: what comes next is being looked up.
+    choosing: RwSignal<bool>,
+    /// The last event the desk on the page reflects.
+    reflects: StoredValue<i64>,
     beating: RwSignal<u32>,
+}
+
+/// Why a case is not on the screen.
+enum NotOpened {
+    /// One was given to the reader meanwhile, and comes first.
+    InHand(Box<Desk>),
+    Fault(Fault),
+}
+
+impl From<Fault> for NotOpened {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
 }
 
 impl Room {
@@ -77,6 +98,10 @@ impl Room {
             said: RwSignal::new(None),
             draft: Draft::new(app),
             viewer: ViewerHandle::new(),
+            wanted: RwSignal::new(None),
+            put_off: RwSignal::new(Vec::new()),
+            choosing: RwSignal::new(false),
+            reflects: StoredValue::new(0),
             beating: RwSignal::new(0),
         };
         let refresh = live::gathered(Duration::from_millis(250), move || room.refresh());
@@ -100,25 +125,70 @@ impl Room {
     /// Asks what is in hand; an idle desk opens what it was given.
     pub fn refresh(self) {
         spawn_local(async move {
-            match api::desk().await {
+            match api::desk(self.free()).await {
                 Ok(desk) => {
-                    self.fault.set(None);
                     self.take(desk);
                     self.open_if_idle();
                 }
-                Err(fault) => {
-                    self.app.notes(&fault);
-                    self.fault.set(Some(fault));
-                }
+                Err(fault) => self.failing(fault),
             }
         });
+    }
+
+    fn failing(self, fault: Fault) {
+        self.app.notes(&fault);
+        self.fault.try_set(Some(fault));
+    }
+
+    /// Nothing is on the page and nothing is coming: only then may a case be given to its reader.
+    fn free(self) -> bool {
+        self.idle() && self.choosing.try_get_untracked() == Some(false)
+    }
+
+    /// The page is empty: what was sent back and what waits for a review come up before it says it is free.
+    fn next(self) {
+        self.choosing.set(true);
+        spawn_local(async move {
+            let answer = api::desk(false).await;
+            if self.choosing.try_set(false).is_some() {
+                return;
+            }
+            match answer {
+                Ok(desk) => self.choose(desk),
+                Err(fault) => self.failing(fault),
+            }
+            if self.free() {
+                self.refresh();
+            }
+        });
+    }
+
+    fn choose(self, desk: Desk) {
+        let wanted = self.wanted.get_untracked();
+        let own = self.put_off.with_untracked(|put_off| next_up(&desk, wanted, put_off).map(|(row, _)| row.clone()));
+        self.take(desk);
+        self.open_if_idle();
+        if let Some(row) = own.filter(|_| self.idle()) {
+            self.open(row, None);
+        }
+    }
+
+    /// Own work now, where nothing is open; else as soon as this case is done. A second time: after all not.
+    pub fn want(self, own: Own) {
+        let first = self.desk.with_untracked(|desk| most_pressing(desk.as_ref()?, own).map(|(row, _)| row.clone()));
+        match first {
+            Some(row) if self.idle() => self.open(row, None),
+            _ => self.wanted.update(|wanted| *wanted = if *wanted == Some(own) { None } else { Some(own) }),
+        }
     }
 
     /// Sets the desk where it says something new: what stands under the pointer is not redrawn for nothing.
     fn take(self, mut desk: Desk) {
         let known = self.desk.try_with_untracked(|known| known.as_ref().map(|known| (known.now_us, known.seq)));
-        // The page has been left meanwhile.
-        let Some(known) = known else { return };
+        // The page has been left meanwhile, or a later answer came first.
+        let Some(known) = known.filter(|_| desk.seq >= self.reflects.get_value()) else { return };
+        self.reflects.set_value(desk.seq);
+        self.fault.set(None);
         if let Some((now_us, seq)) = known {
             (desk.now_us, desk.seq) = (now_us, seq);
         }
@@ -144,6 +214,9 @@ impl Room {
 
     /// With a lease: to write. Without: to take back what was returned, or to review what was submitted.
     pub fn open(self, row: CaseRow, lease: Option<Lease>) {
+        if lease.is_none() {
+            self.wanted.set(None);
+        }
         self.opening.set(Some(Opening { row, lease, fault: None }));
         self.try_opening();
     }
@@ -164,7 +237,12 @@ impl Room {
             }
             match fetched {
                 Ok((active, beat_seconds)) => self.show(active, beat_seconds),
-                Err(fault) => self.failed(fault),
+                Err(NotOpened::Fault(fault)) => self.failed(fault),
+                Err(NotOpened::InHand(desk)) => {
+                    self.opening.set(None);
+                    self.take(*desk);
+                    self.open_if_idle();
+                }
             }
         });
     }
@@ -270,7 +348,15 @@ impl Room {
         self.lost.set(false);
         self.active.set(None);
         self.opening.set(None);
-        self.refresh();
+        self.next();
+    }
+
+    /// Leaves a review for later: it does not come up by itself again until something changes in it.
+    pub fn put_off(self) {
+        if let Some(row) = self.active.get_untracked().map(|active| active.row) {
+            self.put_off.update(|all| all.push((row.case, row.version)));
+        }
+        self.close();
     }
 
     /// Gives an opened case back to the queue.
@@ -292,19 +378,24 @@ impl Room {
         spawn_local(async move {
             match api::duty(on, None).await {
                 Ok(()) => self.refresh(),
-                Err(fault) => {
-                    self.app.notes(&fault);
-                    self.fault.set(Some(fault));
-                }
+                Err(fault) => self.failing(fault),
             }
         });
     }
 }
 
 /// Everything an open case shows, and how often its lease wants a sign of life.
-async fn fetch(Opening { row, lease, .. }: Opening) -> Result<(Active, u32), Fault> {
+async fn fetch(Opening { row, lease, .. }: Opening) -> Result<(Active, u32), NotOpened> {
     let lease = match lease {
         None if row.state == CaseState::Returned => Some(take_back(row.case).await?),
+        None => {
+            // A review holds no lease: the center hears here that its reader is no longer free.
+            let desk = api::desk(false).await?;
+            if desk.current.is_some() {
+                return Err(NotOpened::InHand(Box::new(desk)));
+            }
+            None
+        }
         lease => lease,
     };
     let detail = match &lease {
@@ -326,7 +417,7 @@ async fn fetch(Opening { row, lease, .. }: Opening) -> Result<(Active, u32), Fau
 /// What the reviewer sent back, in hand again.
 async fn take_back(case: i64) -> Result<Lease, Fault> {
     api::take_case(case).await?;
-    let mut lease = api::desk().await?.current.filter(|lease| lease.case == case).ok_or(Fault::Garbled)?;
+    let mut lease = api::desk(false).await?.current.filter(|lease| lease.case == case).ok_or(Fault::Garbled)?;
     lease.why = "returned".to_owned();
     Ok(lease)
 }

@@ -271,43 +271,37 @@ fn ReleaseDialog(room: Room, on_close: Callback<()>) -> impl IntoView {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use wire::ReportBody;
 
-    /// A case whose report is in `report`'s state, signed by `signed`.
-    fn case(report: &str, signed: &[i64]) -> CaseDetail {
-        let signatures: Vec<String> = signed
-            .iter()
-            .map(|who| format!(r#"{{"role":"writer","at_us":0,"who":{{"id":{who},"name":"","title":""}}}}"#))
-            .collect();
-        let text = format!(
-            r#"{{"row":{{"case":1,"study":1,"study_uid":"1","accession":"","patient":{{"name":"","sex":"female","age":"",
-            "pid":"","birth_date":""}},"exam":"","modality":"CT","body_part":"","site":{{"id":1,"name":""}},"device":"",
-            "exam_us":0,"series":1,"instances":1,"bytes":0,"quarantined":0,"urgency":"routine","question":"","state":"drafted",
-            "steps":{{}},"version":1}},"report":{{"report":1,"version":1,"state":"{report}","template":"","findings":"",
-            "impression":"","note":"","rev":1,"saved_us":0,"signatures":[{}],"signatures_needed":2}},"history":[],
-            "decisions":[],"signatures_needed":2}}"#,
-            signatures.join(",")
-        );
-        serde_json::from_str(&text).unwrap()
+    use super::*;
+    use crate::read::testing::{report, row};
+
+    /// A case whose report is in `state`, signed by `signed`.
+    fn case(state: ReportState, signed: &[i64]) -> CaseDetail {
+        let who = |id| wire::Person { id, name: String::new(), title: String::new() };
+        let signature = |id| wire::Signature { role: wire::SignatureRole::Writer, who: who(id), at_us: 0 };
+        let report = ReportBody { state, signatures: signed.iter().copied().map(signature).collect(), ..report(1, "") };
+        let row = row(1, wire::Urgency::Routine);
+        CaseDetail { row, report: Some(report), history: Vec::new(), decisions: Vec::new(), signatures_needed: 2 }
     }
 
     #[test]
     fn a_signature_whose_answer_was_lost_counts_as_given() {
-        assert_eq!(landed(&case("signed", &[7]), 7), Some(say::SIGNED_NOW));
-        assert_eq!(landed(&case("submitted", &[7]), 7), Some(say::SUBMITTED_NOW));
-        assert_eq!(landed(&case("signed", &[3, 7]), 7), Some(say::SIGNED_NOW));
+        assert_eq!(landed(&case(ReportState::Signed, &[7]), 7), Some(say::SIGNED_NOW));
+        assert_eq!(landed(&case(ReportState::Submitted, &[7]), 7), Some(say::SUBMITTED_NOW));
+        assert_eq!(landed(&case(ReportState::Signed, &[3, 7]), 7), Some(say::SIGNED_NOW));
     }
 
     #[test]
     fn somebody_elses_signature_is_not_mine() {
-        assert_eq!(landed(&case("signed", &[3]), 7), None);
-        assert_eq!(landed(&case("draft", &[]), 7), None);
-        assert_eq!(landed(&case("returned", &[7]), 7), None);
+        assert_eq!(landed(&case(ReportState::Signed, &[3]), 7), None);
+        assert_eq!(landed(&case(ReportState::Draft, &[]), 7), None);
+        assert_eq!(landed(&case(ReportState::Returned, &[7]), 7), None);
     }
 
     #[test]
     fn a_return_counts_as_made_when_the_case_is_back_by_the_same_reviewer() {
-        let mut detail = case("returned", &[]);
+        let mut detail = case(ReportState::Returned, &[]);
         detail.row.state = CaseState::Returned;
         detail.row.reviewer = Some(wire::Person { id: 7, name: String::new(), title: String::new() });
         assert!(sent_back(&detail, 7));

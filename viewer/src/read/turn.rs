@@ -1,0 +1,97 @@
+//! What comes next between two cases: what was sent back to its writer and what waits for a review go before the queue,
+//! unless something in the queue is more urgent. Pure.
+
+use wire::{CaseRow, Desk};
+
+/// Work that does not come through the queue.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Own {
+    /// A reviewer sent it back to the caller.
+    Returned,
+    /// Somebody else wrote it; the caller reviews.
+    Review,
+}
+
+/// A case its reader has put off, at the version they saw: a change brings it up again.
+pub type PutOff = (i64, i64);
+
+/// The caller's own work that comes next; `None`: the queue does. `asked`: what the caller wants to see first.
+pub fn next_up<'a>(desk: &'a Desk, asked: Option<Own>, put_off: &[PutOff]) -> Option<(&'a CaseRow, Own)> {
+    if let Some(first) = asked.and_then(|own| most_pressing(desk, own)) {
+        return Some(first);
+    }
+    if !desk.on_duty {
+        return None;
+    }
+    let fresh = all(desk).filter(|(row, _)| !put_off.contains(&(row.case, row.version)));
+    let (row, own) = fresh.min_by_key(rank)?;
+    let queue_is_more_urgent = desk.next.as_ref().is_some_and(|next| next.urgency < row.urgency);
+    (!queue_is_more_urgent).then_some((row, own))
+}
+
+/// The one of its kind to begin with.
+pub fn most_pressing(desk: &Desk, own: Own) -> Option<(&CaseRow, Own)> {
+    all(desk).filter(|(_, kind)| *kind == own).min_by_key(rank)
+}
+
+fn all(desk: &Desk) -> impl Iterator<Item = (&CaseRow, Own)> {
+    let returned = desk.returned.iter().map(|row| (row, Own::Returned));
+    returned.chain(desk.to_review.iter().map(|row| (row, Own::Review)))
+}
+
+fn rank((row, own): &(&CaseRow, Own)) -> impl Ord + use<> {
+    (row.urgency, *own, row.due_us.unwrap_or(i64::MAX), row.case)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read::testing::{desk, row};
+    use wire::Urgency::{Routine, Stat};
+
+    fn up(desk: &Desk, asked: Option<Own>, put_off: &[PutOff]) -> Option<i64> {
+        next_up(desk, asked, put_off).map(|(row, _)| row.case)
+    }
+
+    #[test]
+    fn what_came_back_goes_before_reviews_and_both_before_a_queue_that_is_no_more_urgent() {
+        let mut desk = desk();
+        desk.next = Some(row(9, Routine));
+        assert_eq!(up(&desk, None, &[]), None, "nothing of one's own: the queue");
+        desk.to_review = vec![row(2, Routine)];
+        assert_eq!(up(&desk, None, &[]), Some(2));
+        desk.returned = vec![row(3, Routine)];
+        assert_eq!(up(&desk, None, &[]), Some(3));
+        desk.to_review.push(row(4, Stat));
+        assert_eq!(up(&desk, None, &[]), Some(4), "the most urgent first");
+    }
+
+    #[test]
+    fn an_emergency_in_the_queue_is_not_kept_waiting_by_a_routine_review() {
+        let mut desk = desk();
+        desk.to_review = vec![row(2, Routine)];
+        desk.next = Some(row(9, Stat));
+        assert_eq!(up(&desk, None, &[]), None);
+        assert_eq!(up(&desk, Some(Own::Review), &[]), Some(2), "unless its reader asked for it");
+    }
+
+    #[test]
+    fn a_review_put_off_does_not_open_again_by_itself_until_it_changes() {
+        let mut desk = desk();
+        desk.to_review = vec![row(2, Routine)];
+        let seen = (2, desk.to_review[0].version);
+        assert_eq!(up(&desk, None, &[seen]), None);
+        assert_eq!(up(&desk, Some(Own::Review), &[seen]), Some(2));
+        desk.to_review[0].version += 1;
+        assert_eq!(up(&desk, None, &[seen]), Some(2));
+    }
+
+    #[test]
+    fn nothing_opens_by_itself_for_somebody_off_duty() {
+        let mut desk = desk();
+        desk.on_duty = false;
+        desk.returned = vec![row(3, Stat)];
+        assert_eq!(up(&desk, None, &[]), None);
+        assert_eq!(up(&desk, Some(Own::Returned), &[]), Some(3));
+    }
+}
