@@ -142,6 +142,12 @@ fn copy_selected(text: &str) -> Option<bool> {
     copied.ok()?.as_bool()
 }
 
+/// Whether the pointer or the focus is in an element matching `selector`.
+pub fn attended(selector: &str) -> bool {
+    let either = format!("{selector}:hover, {selector}:focus-within");
+    document().query_selector(&either).ok().flatten().is_some()
+}
+
 /// Whether a pointer that can hover is over an element matching `selector`.
 pub fn hovered(selector: &str) -> bool {
     document().query_selector(&format!("{selector}:hover")).ok().flatten().is_some()

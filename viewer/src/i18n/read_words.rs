@@ -22,6 +22,9 @@ super::table! {
     IDLE_MEDIAN: "回报中位", "median";
     IDLE_RETURNED: "退回给您的", "Sent back to you";
     IDLE_REVIEW: "等您审核的", "Waiting for your review";
+    IDLE_RETURNED_NONE: "没有退回的报告", "Nothing was sent back";
+    IDLE_REVIEW_NONE: "没有待审的报告", "Nothing waits for review";
+    IDLE_GONE: "已由别人处理", "Done by somebody else";
     OPEN_IT: "打开", "Open";
     REVIEW_IT: "审核", "Review";
     OPENING_CASE: "正在打开 {0}", "Opening {0}";

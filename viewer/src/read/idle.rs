@@ -1,87 +1,130 @@
 //! The desk with no case on it: waiting, or off duty; what came back and what waits for review.
+//!
+//! Its parts are made once and stay where they are; only the words and rows in them change.
 
 use leptos::prelude::*;
-use wire::{CaseRow, Desk};
+use wire::{CaseRow, Desk, Role};
 
 use super::room::Room;
+use super::slots::{Slot, merge};
 use crate::clock;
-use crate::i18n::{fill, say, t};
+use crate::i18n::{Text, fill, say, t};
 use crate::ui::{failed, icon, time_left, urgency_chip};
+use crate::web;
+
+const LISTS: &str = ".idle-lists";
 
 #[component]
 pub fn IdleDesk(room: Room) -> impl IntoView {
     let again = Callback::new(move |()| room.refresh());
-    // Leases are renewed all the time; the lists are redrawn only when they say something else.
-    let desk = Memo::new(move |_| room.desk.get().map(|desk| Desk { current: None, next: None, ..desk }));
-    move || match (desk.get(), room.fault.get()) {
-        (Some(desk), _) => waiting(room, &desk).into_any(),
-        (None, Some(fault)) => failed(&fault, again).into_any(),
-        (None, None) => view! { <div class="state" role="status"><p>{t(say::LOADING)}</p></div> }.into_any(),
+    let known = Memo::new(move |_| room.desk.with(Option::is_some));
+    move || match (known.get(), room.fault.get()) {
+        (true, _) => view! { <Waiting room=room/> }.into_any(),
+        (false, Some(fault)) => failed(&fault, again).into_any(),
+        (false, None) => view! { <div class="state" role="status"><p>{t(say::LOADING)}</p></div> }.into_any(),
     }
 }
 
-fn waiting(room: Room, desk: &Desk) -> impl IntoView + use<> {
-    let on = desk.on_duty;
-    let (mark, what, what_to_do) =
-        if on { ("clock", say::IDLE_WAITING, say::IDLE_WAITING_DO) } else { ("cup", say::IDLE_OFF, say::IDLE_OFF_DO) };
-    let duty = if on { say::GO_OFF_DUTY } else { say::GO_ON_DUTY };
-    let class = if on { "button big" } else { "button primary big" };
+#[component]
+fn Waiting(room: Room) -> impl IntoView {
+    let of_desk = move |part: fn(&Desk) -> String| {
+        let part = Memo::new(move |_| room.desk.with(|desk| desk.as_ref().map(part).unwrap_or_default()));
+        move || part.get()
+    };
+    let on = Memo::new(move |_| room.desk.with(|desk| desk.as_ref().is_some_and(|desk| desk.on_duty)));
+    let by_duty = move |off: Text, on_duty: Text| move || t(if on.get() { on_duty } else { off });
+    let minutes = |desk: &Desk| desk.median_minutes.map_or("—".into(), |n| format!("{n:.0} {}", t(say::MINUTES)));
+    let reviews = room.app.me.with_untracked(|me| me.as_ref().is_some_and(|me| me.role == Role::Reviewer));
     view! {
-        <div class="idle" data-testid="idle" data-duty=on.to_string()>
+        <div class="idle" data-testid="idle" data-duty=move || on.get().to_string()>
             <section class="idle-card">
-                {icon(mark)}
-                <h2>{t(what)}</h2>
-                <p class="quiet">{t(what_to_do)}</p>
-                <button class=class data-testid="duty-big" on:click=move |_| room.set_duty(!on)>{t(duty)}" "<kbd>"P"</kbd></button>
+                {move || icon(if on.get() { "clock" } else { "cup" })}
+                <h2>{by_duty(say::IDLE_OFF, say::IDLE_WAITING)}</h2>
+                <p class="quiet">{by_duty(say::IDLE_OFF_DO, say::IDLE_WAITING_DO)}</p>
+                <button class="button big" class:primary=move || !on.get() data-testid="duty-big"
+                    on:click=move |_| room.set_duty(!on.get_untracked())>{by_duty(say::GO_ON_DUTY, say::GO_OFF_DUTY)}" "<kbd>"P"</kbd></button>
                 <dl class="idle-figures">
-                    {figure(desk.waiting.to_string(), t(say::IDLE_QUEUED))}
-                    {figure(desk.signed_today.to_string(), t(say::IDLE_SIGNED))}
-                    {desk.median_minutes.map(|minutes| figure(format!("{minutes:.0} {}", t(say::MINUTES)), t(say::IDLE_MEDIAN)))}
+                    {figure(of_desk(|desk| desk.waiting.to_string()), say::IDLE_QUEUED)}
+                    {figure(of_desk(|desk| desk.signed_today.to_string()), say::IDLE_SIGNED)}
+                    {figure(of_desk(minutes), say::IDLE_MEDIAN)}
                 </dl>
             </section>
-            {rows(room, t(say::IDLE_RETURNED), "returned", t(say::OPEN_IT), &desk.returned)}
-            {rows(room, t(say::IDLE_REVIEW), "to-review", t(say::REVIEW_IT), &desk.to_review)}
+            <div class="idle-lists" class:two=reviews>
+                {list(room, Listed { title: say::IDLE_RETURNED, none: say::IDLE_RETURNED_NONE, testid: "returned", act: say::OPEN_IT }, |desk| desk.returned.clone())}
+                {reviews.then(|| list(room, Listed { title: say::IDLE_REVIEW, none: say::IDLE_REVIEW_NONE, testid: "to-review", act: say::REVIEW_IT }, |desk| desk.to_review.clone()))}
+            </div>
         </div>
     }
 }
 
-fn figure(number: String, word: &'static str) -> impl IntoView {
-    view! { <div><dd>{number}</dd><dt class="label">{word}</dt></div> }
+fn figure(number: impl Fn() -> String + Send + 'static, word: Text) -> impl IntoView {
+    view! { <div><dd>{number}</dd><dt class="label">{t(word)}</dt></div> }
 }
 
-fn rows(
-    room: Room,
-    title: &'static str,
+/// The words of one list.
+#[derive(Clone, Copy)]
+struct Listed {
+    title: Text,
+    none: Text,
     testid: &'static str,
-    act: &'static str,
-    rows: &[CaseRow],
-) -> Option<impl IntoView + use<>> {
-    if rows.is_empty() {
-        return None;
-    }
-    let count = rows.len().to_string();
-    let lines = rows.iter().cloned().map(|row| line(room, act, row)).collect_view();
-    Some(view! {
-        <section class="idle-list" data-testid=testid>
-            <h3>{title}" "<span class="faint">{count}</span></h3>
-            <ul>{lines}</ul>
-        </section>
-    })
+    /// What its button does with a case.
+    act: Text,
 }
 
-fn line(room: Room, act: &'static str, row: CaseRow) -> impl IntoView {
-    let ticks = clock::ticks();
-    let target = row.clone();
-    let writer = row.assignee.as_ref().map(|who| who.name.clone()).unwrap_or_default();
-    let (due, from) = (row.due_us, row.steps.complete_us);
+fn list(room: Room, words: Listed, part: fn(&Desk) -> Vec<CaseRow>) -> impl IntoView {
+    let fresh = Memo::new(move |_| room.desk.with(|desk| desk.as_ref().map(part).unwrap_or_default()));
+    let slots = RwSignal::new(Vec::<Slot>::new());
+    let settle = move |attended: bool| {
+        let merged = slots.with_untracked(|slots| fresh.with_untracked(|fresh| merge(slots, fresh, attended)));
+        if slots.with_untracked(|slots| *slots != merged) {
+            slots.set(merged);
+        }
+    };
+    Effect::new(move |_| {
+        fresh.track();
+        settle(web::attended(LISTS));
+    });
+    let count = Memo::new(move |_| slots.with(|slots| slots.iter().filter(|slot| !slot.gone).count()));
     view! {
-        <li class="idle-row">
+        <section class="idle-list" data-testid=words.testid on:pointerleave=move |_| settle(false)>
+            <h3>{t(words.title)}" "<span class="faint">{move || count.get()}</span></h3>
+            <ul>
+                <For each=move || slots.get() key=|slot| slot.row.case let(slot)>
+                    {line(room, words.act, slot.row.case, slots)}
+                </For>
+            </ul>
+            {move || slots.with(Vec::is_empty).then(|| view! { <p class="faint idle-none">{t(words.none)}</p> })}
+        </section>
+    }
+}
+
+/// One row: its place and its button live as long as the case is listed.
+fn line(room: Room, act: Text, case: i64, slots: RwSignal<Vec<Slot>>) -> impl IntoView {
+    let ticks = clock::ticks();
+    let slot = Memo::new(move |_| slots.with(|slots| slots.iter().find(|slot| slot.row.case == case).cloned()));
+    let gone = Memo::new(move |_| slot.with(|slot| slot.as_ref().is_none_or(|slot| slot.gone)));
+    let open = move |_| {
+        if let Some(slot) = slot.get_untracked().filter(|slot| !slot.gone) {
+            room.open(slot.row, None);
+        }
+    };
+    let words = move || slot.get().map(|Slot { row, .. }| {
+        let writer = row.assignee.as_ref().map(|who| who.name.clone()).unwrap_or_default();
+        let (due, from) = (row.due_us, row.steps.complete_us);
+        view! {
             {urgency_chip(row.urgency)}
             <b>{row.patient.name.clone()}</b>
             <span class="clip grow">{row.exam.clone()}<i class="dot"></i><span class="quiet">{row.site.name.clone()}</span></span>
             <span class="quiet small">{writer}</span>
-            {move || due.map(|due| time_left(ticks.quarter.get(), from, due))}
-            <button class="button" data-testid="desk-open" on:click=move |_| room.open(target.clone(), None)>{act}</button>
+            {due.map(|due| view! { <span class="idle-due">{move || time_left(ticks.quarter.get(), from, due)}</span> })}
+        }
+    });
+    view! {
+        <li class="idle-row" class:gone=move || gone.get()>
+            {words}
+            <button class="button" data-testid="desk-open" aria-disabled=move || gone.get().to_string() on:click=open>
+                {move || t(if gone.get() { say::IDLE_GONE } else { act })}
+            </button>
         </li>
     }
 }

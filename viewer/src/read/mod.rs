@@ -10,6 +10,7 @@ mod pane;
 mod region;
 mod room;
 mod sign;
+mod slots;
 mod standing;
 #[cfg(test)]
 mod testing;
