@@ -121,7 +121,8 @@ fn watch_keys(room: Room, asked: RwSignal<Option<Asked>>, in_report: ReadSignal<
         if asked.with_untracked(Option::is_some) || untrack(|| room.undecided()) || web::dialog_open() {
             return;
         }
-        if web::pressed(&event, "p") && !web::typing() && !event.repeat() {
+        // A letter acts only where the report does not have the keyboard.
+        if web::pressed(&event, "p") && !in_report.get_untracked() && !web::typing() && !event.repeat() {
             let on = room.desk.with_untracked(|desk| desk.as_ref().map(|desk| desk.on_duty));
             if let Some(on) = on {
                 room.set_duty(!on);

@@ -45,7 +45,7 @@ pub fn ReportPane(room: Room, active: Active, asked: RwSignal<Option<Asked>>) ->
                 <h2>{t(say::REPORT_TITLE)}</h2>
                 {(!review).then(|| view! { <TemplateSelect draft=draft modality=active.row.modality.clone() body_part=active.row.body_part.clone()/> })}
                 <span class="grow"></span>
-                {if review { writer(&active).into_any() } else { view! { <SavedMark draft=draft/> }.into_any() }}
+                {if review { writer(&active).into_any() } else { view! { <SavedMark draft=draft/><SavedAloud draft=draft/> }.into_any() }}
             </header>
             <div class="pane-body">
                 {question(&active)}
@@ -97,6 +97,18 @@ fn aside_line(count: usize, asked: RwSignal<Option<Asked>>) -> Option<impl IntoV
 fn writer(active: &Active) -> impl IntoView + use<> {
     let name = active.row.assignee.as_ref().map(|who| who.name.clone()).unwrap_or_default();
     view! { <span class="label" data-testid="review-of">{fill(say::REVIEW_OF, &[&name])}</span> }
+}
+
+/// What is said aloud of the saving: that it fails, and that it works again. Never the ticking.
+#[component]
+fn SavedAloud(draft: Draft) -> impl IntoView {
+    let spoken = Memo::new(move |before: Option<&(bool, String)>| match draft.saved.get() {
+        Saved::Unsent { why, here } => (true, unsent(&why, here)),
+        Saved::At(_) if before.is_some_and(|(failing, _)| *failing) => (false, t(say::SAVED).to_owned()),
+        Saved::At(_) => (false, String::new()),
+        Saved::Nothing | Saved::Waiting | Saved::Saving => before.cloned().unwrap_or_default(),
+    });
+    view! { <span class="sr" role="alert" data-testid="saved-aloud">{move || spoken.get().1}</span> }
 }
 
 #[component]
