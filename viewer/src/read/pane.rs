@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use web_sys::{HtmlSelectElement, KeyboardEvent};
-use wire::Template;
+use wire::{CaseRow, Template};
 
 use super::checks;
 use super::draft::{Draft, Saved, Unsent};
@@ -38,18 +38,20 @@ pub fn ReportPane(room: Room, active: Active, asked: RwSignal<Option<Asked>>) ->
             event.prevent_default();
         }
     };
+    let templates = (!review).then(|| Offer::of(&active.row));
     let note = active.report.as_ref().map(|report| report.note.clone()).filter(|note| !note.is_empty());
     view! {
         <aside class="pane" aria-label=t(say::REPORT_TITLE) data-testid="pane" on:keydown=on_key>
             <header class="pane-head">
                 <h2>{t(say::REPORT_TITLE)}</h2>
-                {(!review).then(|| view! { <TemplateSelect draft=draft modality=active.row.modality.clone() body_part=active.row.body_part.clone()/> })}
+                {templates.map(|(offer, _)| view! { <TemplateSelect draft=draft offer=offer/> })}
                 <span class="grow"></span>
                 {if review { writer(&active).into_any() } else { view! { <SavedMark draft=draft/><SavedAloud draft=draft/> }.into_any() }}
             </header>
             <div class="pane-body">
                 {question(&active)}
                 {note.map(|note| view! { <section class="note"><span class="label">{t(say::REVIEW_NOTE)}</span><p data-testid="review-note">{note}</p></section> })}
+                {templates.map(|(offer, load)| no_templates(offer, load))}
                 {move || draft.restored.get().then(|| view! { <p class="restored small" role="status">{icon("refresh")}{t(say::RESTORED)}</p> })}
                 {move || aside_line(draft.asides.with(Vec::len), asked)}
                 <div class="field-head">
@@ -143,17 +145,55 @@ fn unsent(why: &Unsent, here: bool) -> String {
     }
 }
 
+/// The texts to start from, for the open case.
+#[derive(Clone, Copy)]
+struct Offer {
+    all: RwSignal<Vec<Template>>,
+    failed: RwSignal<bool>,
+}
+
+impl Offer {
+    fn of(row: &CaseRow) -> (Self, Callback<()>) {
+        let offer = Self { all: RwSignal::new(Vec::new()), failed: RwSignal::new(false) };
+        let (modality, body_part) = (row.modality.clone(), row.body_part.clone());
+        let load = Callback::new(move |()| {
+            let (modality, body_part) = (modality.clone(), body_part.clone());
+            offer.failed.set(false);
+            spawn_local(async move {
+                match api::templates(&modality).await {
+                    Ok(mut found) => {
+                        found.sort_by_key(|template| template.body_part != body_part);
+                        offer.all.try_set(found);
+                    }
+                    Err(_) => {
+                        offer.failed.try_set(true);
+                    }
+                }
+            });
+        });
+        load.run(());
+        (offer, load)
+    }
+}
+
+/// Without templates a report is written from nothing; whoever wants one can ask again.
+fn no_templates(offer: Offer, load: Callback<()>) -> impl IntoView {
+    move || {
+        offer.failed.get().then(|| {
+            view! {
+                <p class="restored amber small" role="status" data-testid="templates-failed">
+                    {icon("warn")}<span class="grow">{t(say::TEMPLATES_FAILED)}</span>
+                    <button class="linkish" on:click=move |_| load.run(())>{t(say::RETRY)}</button>
+                </p>
+            }
+        })
+    }
+}
+
 #[component]
-fn TemplateSelect(draft: Draft, modality: String, body_part: String) -> impl IntoView {
-    let all = RwSignal::new(Vec::<Template>::new());
+fn TemplateSelect(draft: Draft, offer: Offer) -> impl IntoView {
+    let all = offer.all;
     let wanted = RwSignal::new(None::<Template>);
-    spawn_local(async move {
-        // Without templates the report is written from nothing; the list comes with the next case.
-        if let Ok(mut found) = api::templates(&modality).await {
-            found.sort_by_key(|template| template.body_part != body_part);
-            all.set(found);
-        }
-    });
     let choose = move |event: leptos::ev::Event| {
         let id = event_target::<HtmlSelectElement>(&event).value();
         let Some(template) = all.with_untracked(|all| all.iter().find(|template| template.id == id).cloned()) else {
