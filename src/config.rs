@@ -50,6 +50,8 @@ pub struct Http {
     /// Default: the address it listens on.
     pub public_url: Option<String>,
     pub idle_minutes: u32,
+    /// Connections at a time; further ones are closed at once.
+    pub max_connections: usize,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -117,6 +119,7 @@ impl Default for Http {
             behind_proxy: false,
             public_url: None,
             idle_minutes: 15,
+            max_connections: 1024,
         }
     }
 }

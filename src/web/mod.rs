@@ -1,7 +1,8 @@
 //! HTTP: the application and its JSON API, DICOMweb, the live event stream.
 //!
-//! Owns the route table ([`routes`]), who is calling ([`auth`]) and how errors look ([`problem`]). Holds no SQL: handlers open
-//! a transaction, call `index`, and answer. Every query carries the caller's site scope; a row outside it is "not found".
+//! Owns the route table ([`routes`]), who is calling ([`auth`]), how errors look ([`problem`]) and what a connection may
+//! cost ([`serve`](mod@serve)). Holds no SQL: handlers open a transaction, call `index`, and answer. Every query carries the
+//! caller's site scope; a row outside it is "not found".
 
 pub mod assets;
 pub mod auth;
@@ -18,6 +19,7 @@ mod problem;
 mod reports;
 mod routes;
 mod rows;
+mod serve;
 mod session;
 #[cfg(test)]
 mod testing;
@@ -25,7 +27,6 @@ mod testing;
 mod tests;
 mod verify;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +42,7 @@ use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Pr
 
 pub use problem::{Answer, Problem};
 pub use routes::{Access, Route};
+pub use serve::serve;
 
 use crate::clock;
 use crate::config::Config;
@@ -112,27 +114,6 @@ fn worth_compressing() -> impl Predicate {
         .and(NotForContentType::const_new("application/vnd.yunying.samples"))
         .and(NotForContentType::const_new("application/dicom"))
         .and(NotForContentType::const_new("multipart/related"))
-}
-
-/// Serves until told to stop, then lets running requests finish.
-pub async fn serve(app: App, listener: std::net::TcpListener) -> std::io::Result<()> {
-    let handle = axum_server::Handle::new();
-    let stop = app.stop.clone();
-    let tls = app.config.http.tls_cert.clone().zip(app.config.http.tls_key.clone());
-    let service = service(app).into_make_service_with_connect_info::<SocketAddr>();
-    let shutdown = handle.clone();
-    tokio::spawn(async move {
-        stop.cancelled().await;
-        shutdown.graceful_shutdown(Some(Duration::from_secs(5)));
-    });
-    listener.set_nonblocking(true)?;
-    match tls {
-        None => axum_server::from_tcp(listener)?.handle(handle).serve(service).await,
-        Some((cert, key)) => {
-            let config = axum_server::tls_rustls::RustlsConfig::from_pem_file(cert, key).await?;
-            axum_server::from_tcp_rustls(listener, config)?.handle(handle).serve(service).await
-        }
-    }
 }
 
 /// The application's files; any other path that looks like a page is the application too, which routes by itself.
