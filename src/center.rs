@@ -1,6 +1,7 @@
 //! One running center: opens the stores, starts every room, and closes them in order.
 
 mod devices;
+mod rooms;
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
@@ -8,7 +9,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
 use crate::delivery::pdf::Printer;
@@ -19,6 +19,7 @@ use crate::monitor::Monitor;
 use crate::reporting::printout::Place;
 use crate::routing::{self, dispatcher};
 use crate::web::{self, App};
+use rooms::Rooms;
 
 /// Makes a data directory that only its owner can read.
 pub fn prepare(data: &Path) -> std::io::Result<()> {
@@ -26,7 +27,8 @@ pub fn prepare(data: &Path) -> std::io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data)
 }
 
-/// Runs until told to stop. Prints the addresses on standard output once everything listens.
+/// Runs until told to stop, or until a room ends that was not told to, which is an error. Prints the addresses on standard
+/// output once everything listens.
 pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     prepare(&config.data)?;
     let db = Db::open(&config.database_url()).await?;
@@ -35,31 +37,34 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Box<dyn 
     let ingest = Ingest::open(&config, &db).await?;
     let viewing = ingest.viewing.clone();
     let monitor = Monitor::new(&db, &ingest);
-    let tasks = TaskTracker::new();
-    let dimse_address = listen_dimse(&config, &db, &ingest, &tasks, &stop).await?;
-    ingest.start(&tasks, &stop);
-    tasks.spawn(events::sequence(db.clone(), stop.clone()));
-    tasks.spawn(dispatcher::run(db.clone(), routing::Policy::default(), stop.clone()));
+    let rooms = Rooms::new(&stop);
+    let dimse_address = listen_dimse(&config, &db, &ingest, &rooms, &stop).await?;
+    for (room, work) in ingest.rooms(&stop) {
+        rooms.start(room, work);
+    }
+    rooms.start("sequencer", events::sequence(db.clone(), stop.clone()));
+    rooms.start("dispatcher", dispatcher::run(db.clone(), routing::Policy::default(), stop.clone()));
     let place = Place { zone: config.zone()?, base: config.public_url(http_address) };
     let printer = Printer { db: db.clone(), archive: viewing.archive.clone(), place };
-    tasks.spawn(printer.run(stop.clone()));
-    tasks.spawn(monitor.clone().follow(stop.clone()));
+    rooms.start("printer", printer.run(stop.clone()));
+    rooms.start("monitor", monitor.clone().follow(stop.clone()));
     let zone = config.zone()?;
     let app = App { db: db.clone(), zone, viewing, monitor, config: Arc::new(config), stop: stop.clone() };
+    rooms.start("sweeper", web::sweep(db.clone(), app.idle(), stop.clone()));
     announce(&app.config, http_address, dimse_address)?;
-    web::serve(app, http).await?;
+    let served = web::serve(app, http).await;
     stop.cancel();
-    tasks.close();
-    tasks.wait().await;
+    let ended = rooms.ended().await;
     db.close().await;
-    Ok(())
+    served?;
+    Ok(ended?)
 }
 
 async fn listen_dimse(
     config: &Config,
     db: &Db,
     ingest: &Ingest,
-    tasks: &TaskTracker,
+    rooms: &Rooms,
     stop: &CancellationToken,
 ) -> Result<SocketAddr, Box<dyn std::error::Error + Send + Sync>> {
     let listener = tokio::net::TcpListener::bind(config.dimse.address).await?;
@@ -70,8 +75,9 @@ async fn listen_dimse(
         ..DimseConfig::default()
     };
     let known = devices::KnownDevices::load(db, &config.dimse).await?;
-    tasks.spawn(known.clone().follow(db.clone(), stop.clone()));
-    tasks.spawn(dimse::serve(listener, limits, known, ingest.spool.clone(), ingest.activity.clone(), stop.clone()));
+    rooms.start("list of devices", known.clone().follow(db.clone(), stop.clone()));
+    let listening = dimse::serve(listener, limits, known, ingest.spool.clone(), ingest.activity.clone(), stop.clone());
+    rooms.start("listener", listening);
     Ok(address)
 }
 

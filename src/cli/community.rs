@@ -51,7 +51,7 @@ pub enum DeviceCommand {
         site: String,
         #[arg(long)]
         modality: String,
-        /// Network it must call from, e.g. 10.20.3.0/24
+        /// Network it must call from, e.g. 10.20.3.0/24; without it any machine that knows the AE title may send
         #[arg(long)]
         network: Option<ipnet::IpNet>,
     },
@@ -161,6 +161,9 @@ impl DeviceCommand {
                 if ae.is_empty() || ae.len() > 16 || !ae.is_ascii() || ae.trim() != ae {
                     return Err("an AE title has 1 to 16 ASCII characters".into());
                 }
+                if let Some(warning) = too_open(&ae, network.as_ref()) {
+                    eprintln!("yunying: {warning}");
+                }
                 let network = network.map(|net| net.to_string());
                 change(&data, async |tx| {
                     let site = community::site_by_code(tx, &site).await?.id;
@@ -243,6 +246,13 @@ impl TokenCommand {
     }
 }
 
+/// What to say of a device that is known by its title alone, which anybody can give themselves.
+fn too_open(ae: &str, network: Option<&ipnet::IpNet>) -> Option<String> {
+    let anywhere = network.is_none_or(|network| network.prefix_len() == 0);
+    anywhere
+        .then(|| format!("{ae} is admitted from any address; --network 10.20.3.0/24 would admit it from there only"))
+}
+
 async fn site_id(tx: &mut Tx, code: Option<&str>) -> crate::index::Result<Option<crate::domain::SiteId>> {
     match code {
         Some(code) => Ok(Some(community::site_by_code(tx, code).await?.id)),
@@ -277,4 +287,17 @@ fn ask_password(silent: bool) -> std::io::Result<String> {
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line)?;
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_that_may_call_from_anywhere_is_warned_of() {
+        let network = |text: &str| text.parse::<ipnet::IpNet>().unwrap();
+        assert!(too_open("QH_CT01", None).is_some_and(|warning| warning.starts_with("QH_CT01 is admitted from any")));
+        assert!(too_open("QH_CT01", Some(&network("0.0.0.0/0"))).is_some());
+        assert_eq!(too_open("QH_CT01", Some(&network("10.20.3.0/24"))), None);
+    }
 }

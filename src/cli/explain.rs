@@ -9,7 +9,7 @@ use super::{DataArgs, Outcome};
 use crate::domain::{AccountId, CaseId, Micros};
 use crate::index::duty::{self, DecisionRow};
 use crate::index::{Scope, cases, community};
-use crate::routing::{self, PassedOver, Policy, Snapshot, decide};
+use crate::routing::{self, PassedOver, Policy, Replay};
 
 #[derive(Args)]
 pub struct ExplainArgs {
@@ -43,20 +43,23 @@ fn explain(
 ) -> std::io::Result<()> {
     let name = |account: AccountId| names.get(&account).map_or("(removed)", String::as_str);
     let outcome = row.account_id.map_or("waits".to_owned(), |account| format!("given to {}", name(account)));
-    writeln!(out, "{}  {outcome}: {}{}", local(row.at_us, zone), row.reason, replayed(row))?;
     let passed_over: Vec<PassedOver> = serde_json::from_str(&row.passed_over).unwrap_or_default();
+    let replayed = replayed(row, &passed_over);
+    writeln!(out, "{}  {outcome}: {}  ({replayed})", local(row.at_us, zone), row.reason)?;
     for passed in passed_over {
         writeln!(out, "    passed over {}: {}", name(passed.account), passed.why.word())?;
     }
     Ok(())
 }
 
-/// Decides again from what the decision saw.
-fn replayed(row: &DecisionRow) -> &'static str {
-    let Ok(snapshot) = serde_json::from_str::<Snapshot>(&row.inputs) else { return "" };
-    let again = decide(&snapshot, row.at_us, &Policy::default());
-    let same = again.first().is_some_and(|d| Some(d.outcome) == row.account_id.map(routing::Outcome::Given));
-    if same { "  (replayed: same)" } else { "  (replayed: DIFFERENT)" }
+/// What comes of deciding again from what the decision saw.
+fn replayed(row: &DecisionRow, passed_over: &[PassedOver]) -> &'static str {
+    let outcome = row.account_id.map_or(routing::Outcome::Waits, routing::Outcome::Given);
+    match routing::replay(&row.inputs, row.at_us, &Policy::default(), outcome, passed_over) {
+        Replay::Same => "replayed: same",
+        Replay::Different => "replayed: DIFFERENT",
+        Replay::NothingSeen => "what it saw was not kept",
+    }
 }
 
 fn local(at: Micros, zone: &jiff::tz::TimeZone) -> String {

@@ -115,6 +115,14 @@ pub async fn instance(tx: &mut Tx, scope: Scope, id: InstanceId) -> Result<Store
     row.ok_or(Error::NotFound)?.try_into()
 }
 
+/// The study an instance belongs to.
+pub async fn study_of_instance(tx: &mut Tx, instance: InstanceId) -> Result<StudyId> {
+    on!(tx, c => sqlx::query_scalar::<_, StudyId>(
+        "SELECT se.study_id FROM instance i JOIN series se ON se.id = i.series_id WHERE i.id = $1")
+        .bind(instance).fetch_optional(c).await)?
+    .ok_or(Error::NotFound)
+}
+
 /// The site a study belongs to.
 pub async fn site_of_study(tx: &mut Tx, study: StudyId) -> Result<SiteId> {
     on!(tx, c => sqlx::query_scalar::<_, SiteId>("SELECT site_id FROM study WHERE id = $1")

@@ -1,9 +1,10 @@
 //! Cases: what operators follow and specialists hold.
 
+mod hands;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
+pub use hands::*;
 
 use super::{Error, Event, EventKind, Result, Scope, Tx, on};
 use crate::domain::{AccountId, CaseId, CaseState, Micros, ReportId, ReportState, Sex, SiteId, StudyId, Urgency};
@@ -141,12 +142,15 @@ pub async fn list(tx: &mut Tx, listing: &Listing<'_>) -> Result<Vec<Row>> {
         Tab::Today => select_rows!(
             "WHERE (CAST($1 AS BIGINT) IS NULL OR c.site_id = $1) AND (CAST($2 AS BIGINT) IS NULL OR c.id < $2)
                AND ($3 = '' OR p.name LIKE $4 ESCAPE '!' OR p.pid LIKE $4 ESCAPE '!' OR s.accession LIKE $4 ESCAPE '!')
-               AND (c.arriving_us >= $5 OR c.state <> 'signed') AND c.state <> 'stored' ORDER BY c.id DESC LIMIT $6"
+               AND c.id IN (SELECT id FROM case_ WHERE arriving_us >= $5 UNION SELECT id FROM case_ WHERE state IN
+                   ('arriving', 'queued', 'assigned', 'opened', 'drafted', 'submitted', 'returned'))
+               AND c.state <> 'stored' ORDER BY c.id DESC LIMIT $6"
         ),
         Tab::Open => select_rows!(
             "WHERE (CAST($1 AS BIGINT) IS NULL OR c.site_id = $1) AND (CAST($2 AS BIGINT) IS NULL OR c.id < $2)
                AND ($3 = '' OR p.name LIKE $4 ESCAPE '!' OR p.pid LIKE $4 ESCAPE '!' OR s.accession LIKE $4 ESCAPE '!')
-               AND c.state NOT IN ('signed', 'stored') AND $5 >= 0 ORDER BY c.id DESC LIMIT $6"
+               AND c.state IN ('arriving', 'queued', 'assigned', 'opened', 'drafted', 'submitted', 'returned')
+               AND $5 >= 0 ORDER BY c.id DESC LIMIT $6"
         ),
         Tab::Waiting => select_rows!(
             "WHERE (CAST($1 AS BIGINT) IS NULL OR c.site_id = $1) AND (CAST($2 AS BIGINT) IS NULL OR c.id < $2)
@@ -176,7 +180,8 @@ pub async fn row(tx: &mut Tx, case: CaseId, scope: Scope) -> Result<Row> {
 /// Every case that is to be read, due soonest first.
 pub async fn open_cases(tx: &mut Tx, scope: Scope, limit: i64) -> Result<Vec<Row>> {
     Ok(on!(tx, c => sqlx::query_as::<_, Row>(select_rows!(
-        "WHERE c.state NOT IN ('signed', 'stored') AND (CAST($1 AS BIGINT) IS NULL OR c.site_id = $1)
+        "WHERE c.state IN ('arriving', 'queued', 'assigned', 'opened', 'drafted', 'submitted', 'returned')
+           AND (CAST($1 AS BIGINT) IS NULL OR c.site_id = $1)
           ORDER BY COALESCE(c.due_us, 9223372036854775807), c.id LIMIT $2"))
         .bind(scope.site()).bind(limit).fetch_all(c).await)?)
 }
@@ -188,10 +193,12 @@ pub async fn of_specialist(tx: &mut Tx, account: AccountId) -> Result<Vec<Row>> 
         .bind(account).fetch_all(c).await)?)
 }
 
-/// Submitted by somebody else: what a reviewer may sign or return, oldest first.
+/// Submitted, and no part of it written by them: what a reviewer may sign or return, oldest first.
 pub async fn to_review(tx: &mut Tx, reviewer: AccountId, limit: i64) -> Result<Vec<Row>> {
     Ok(on!(tx, c => sqlx::query_as::<_, Row>(select_rows!(
-        "WHERE c.state = 'submitted' AND c.assignee_id <> $1 ORDER BY c.submitted_us LIMIT $2"))
+        "WHERE c.state = 'submitted' AND c.assignee_id <> $1
+           AND NOT EXISTS (SELECT 1 FROM report_author w WHERE w.report_id = r.id AND w.account_id = $1)
+         ORDER BY c.submitted_us LIMIT $2"))
         .bind(reviewer).bind(limit).fetch_all(c).await)?)
 }
 
@@ -214,7 +221,6 @@ pub struct Figure {
     pub complete_us: Option<Micros>,
     pub signed_us: Option<Micros>,
     pub due_us: Option<Micros>,
-    pub read_us: Option<Micros>,
 }
 
 impl Figure {
@@ -228,130 +234,37 @@ impl Figure {
     }
 }
 
-/// Cases that arrived or were signed since `day_start`, and all that are open; none that are only stored.
+/// Cases that are open or were signed since `day_start`. What was signed before then is not even looked at.
 pub async fn figures(tx: &mut Tx, scope: Scope, day_start: Micros) -> Result<Vec<Figure>> {
     Ok(on!(tx, c => sqlx::query_as::<_, Figure>(
-        "SELECT site_id, modality, assignee_id, state, complete_us, signed_us, due_us, read_us FROM case_
-          WHERE state <> 'stored' AND (arriving_us >= $1 OR signed_us >= $1 OR state <> 'signed' OR read_us IS NULL)
-            AND (CAST($2 AS BIGINT) IS NULL OR site_id = $2)")
+        "SELECT site_id, modality, assignee_id, state, complete_us, signed_us, due_us FROM case_
+          WHERE state IN ('arriving', 'queued', 'assigned', 'opened', 'drafted', 'submitted', 'returned')
+            AND (CAST($2 AS BIGINT) IS NULL OR site_id = $2)
+          UNION ALL
+         SELECT site_id, modality, assignee_id, state, complete_us, signed_us, due_us FROM case_
+          WHERE signed_us >= $1 AND (CAST($2 AS BIGINT) IS NULL OR site_id = $2)")
         .bind(day_start).bind(scope.site()).fetch_all(c).await)?)
+}
+
+/// Signed reports that nobody at their site has read yet, counted up to `most`.
+pub async fn unread(tx: &mut Tx, scope: Scope, most: i64) -> Result<i64> {
+    let (first, last) = scope.site().map_or((i64::MIN, i64::MAX), |site| (site, site));
+    Ok(on!(tx, c => sqlx::query_scalar::<_, i64>(
+        "SELECT COUNT(*) FROM (SELECT 1 FROM case_ WHERE state = 'signed' AND read_us IS NULL
+                                  AND site_id >= $1 AND site_id <= $2 LIMIT $3) AS unread")
+        .bind(first).bind(last).bind(most).fetch_one(c).await)?)
 }
 
 /// Is there anything a dispatcher could do?
 pub async fn routing_has_work(tx: &mut Tx, now: Micros) -> Result<bool> {
     Ok(on!(tx, c => sqlx::query_scalar::<_, i64>(
-        "SELECT COUNT(*) FROM case_ WHERE state = 'queued' OR (lease IS NOT NULL AND lease_until_us < $1)")
+        "SELECT COUNT(*) FROM case_
+          WHERE state = 'queued' OR (state IN ('assigned', 'opened', 'drafted') AND lease_until_us < $1)")
         .bind(now).fetch_one(c).await)?
         > 0)
 }
 
-/// Puts cases whose lease has run out back into the queue, keeping their place in it; how many.
-pub async fn lapse(tx: &mut Tx, now: Micros) -> Result<usize> {
-    let silent = on!(tx, c => sqlx::query_as::<_, (CaseId, AccountId, String)>(
-        "SELECT id, assignee_id, lease FROM case_
-          WHERE lease IS NOT NULL AND assignee_id IS NOT NULL AND lease_until_us < $1")
-        .bind(now).fetch_all(c).await)?;
-    let mut lapsed = 0;
-    for (case, account, lease) in &silent {
-        let back = Requeue { case: *case, account: *account, lease, until: now, kind: EventKind::Lapsed };
-        lapsed += usize::from(requeue(tx, back, now).await?);
-    }
-    Ok(lapsed)
-}
-
-/// A case on its way back into the queue.
-struct Requeue<'a> {
-    case: CaseId,
-    account: AccountId,
-    lease: &'a str,
-    /// Only if the lease ends before this.
-    until: Micros,
-    kind: EventKind,
-}
-
-/// False: its holder signed, gave it back or renewed the lease since the caller looked, and nothing was changed.
-async fn requeue(tx: &mut Tx, back: Requeue<'_>, now: Micros) -> Result<bool> {
-    let place = on!(tx, c => sqlx::query_as::<_, Place>(
-        "UPDATE case_ SET state = 'queued', assignee_id = NULL, lease = NULL, lease_until_us = NULL,
-                assigned_us = NULL, opened_us = NULL, version = version + 1
-          WHERE id = $1 AND assignee_id = $2 AND lease = $3 AND lease_until_us < $4 RETURNING site_id, study_id")
-        .bind(back.case).bind(back.account).bind(back.lease).bind(back.until).fetch_optional(c).await)?;
-    let Some(place) = place else { return Ok(false) };
-    tx.event(&place.event(back.kind, back.case, now).subject(back.account)).await?;
-    Ok(true)
-}
-
-/// Gives a case back by its holder's own wish.
-pub async fn release(tx: &mut Tx, case: CaseId, account: AccountId, lease: &str, now: Micros) -> Result<()> {
-    let back = Requeue { case, account, lease, until: Micros(i64::MAX), kind: EventKind::Released };
-    if requeue(tx, back, now).await? { Ok(()) } else { Err(Error::Stale(NOT_HELD)) }
-}
-
-const NOT_HELD: &str = "the case is no longer held under this lease";
-
-/// The state of a case if `lease` is its holder's; [`Error::Stale`] otherwise.
-pub async fn held(tx: &mut Tx, case: CaseId, account: AccountId, lease: &str) -> Result<CaseState> {
-    let state = on!(tx, c => sqlx::query_scalar::<_, String>(
-        "SELECT state FROM case_ WHERE id = $1 AND assignee_id = $2 AND lease = $3")
-        .bind(case).bind(account).bind(lease).fetch_optional(c).await)?
-    .ok_or(Error::Stale(NOT_HELD))?;
-    CaseState::try_from(state).map_err(|e| Error::Corrupt(e.to_string()))
-}
-
-/// Renews a lease; when it lapses next.
-pub async fn heartbeat(
-    tx: &mut Tx,
-    case: CaseId,
-    account: AccountId,
-    lease: &str,
-    lease_time: Duration,
-    now: Micros,
-) -> Result<Micros> {
-    let until = now + lease_time;
-    let renewed = on!(tx, c => sqlx::query(
-        "UPDATE case_ SET lease_until_us = $1 WHERE id = $2 AND assignee_id = $3 AND lease = $4")
-        .bind(until).bind(case).bind(account).bind(lease).execute(c).await.map(|done| done.rows_affected()))?;
-    if renewed == 1 { Ok(until) } else { Err(Error::Stale(NOT_HELD)) }
-}
-
-/// The holder has the case on screen.
-pub async fn open(tx: &mut Tx, case: CaseId, account: AccountId, lease: &str, now: Micros) -> Result<()> {
-    let state = held(tx, case, account, lease).await?;
-    if state != CaseState::Assigned {
-        return Ok(());
-    }
-    // A case that lapsed with text in it comes back as what it is: drafted.
-    let place = on!(tx, c => sqlx::query_as::<_, Place>(
-        "UPDATE case_ SET state = CASE WHEN EXISTS (SELECT 1 FROM report r WHERE r.case_id = case_.id) THEN 'drafted'
-                                       ELSE 'opened' END,
-                opened_us = $1, version = version + 1
-          WHERE id = $2 AND assignee_id = $3 AND lease = $4 RETURNING site_id, study_id")
-        .bind(now).bind(case).bind(account).bind(lease).fetch_optional(c).await)?
-    .ok_or(Error::Stale(NOT_HELD))?;
-    tx.event(&place.event(EventKind::CaseOpened, case, now).by(account)).await
-}
-
-/// A returned case goes back into its writer's hands under a new lease, if they hold nothing else.
-pub async fn take_returned(
-    tx: &mut Tx,
-    case: CaseId,
-    account: AccountId,
-    lease: &str,
-    lease_time: Duration,
-    now: Micros,
-) -> Result<()> {
-    let holds = on!(tx, c => sqlx::query_scalar::<_, i64>(
-        "SELECT COUNT(*) FROM case_ WHERE assignee_id = $1 AND lease IS NOT NULL").bind(account).fetch_one(c).await)?;
-    if holds > 0 {
-        return Err(Error::Refused("another case is open"));
-    }
-    let place = on!(tx, c => sqlx::query_as::<_, Place>(
-        "UPDATE case_ SET state = 'drafted', lease = $1, lease_until_us = $2, version = version + 1
-          WHERE id = $3 AND assignee_id = $4 AND state = 'returned' RETURNING site_id, study_id")
-        .bind(lease).bind(now + lease_time).bind(case).bind(account).fetch_optional(c).await)?
-    .ok_or(Error::NotFound)?;
-    tx.event(&place.event(EventKind::CaseOpened, case, now).by(account)).await
-}
+const CHANGED: &str = "the case has changed since it was shown";
 
 /// What an operator may change, guarded by the version it was based on.
 pub struct Change<'a> {
@@ -372,17 +285,21 @@ pub async fn change(
 ) -> Result<()> {
     let before = row(tx, case, scope).await?;
     if before.version != change.version {
-        return Err(Error::Stale("the case has changed since it was shown"));
+        return Err(Error::Stale(CHANGED));
     }
     if before.state == CaseState::Signed {
         return Err(Error::Refused("the report is signed"));
     }
     let place = Place { site_id: before.site_id, study_id: before.study_id };
-    on!(tx, c => sqlx::query(
-        "UPDATE case_ SET urgency = $1, question = $2, due_us = $3, version = version + 1 WHERE id = $4")
+    let changed = on!(tx, c => sqlx::query(
+        "UPDATE case_ SET urgency = $1, question = $2, due_us = $3, version = version + 1 WHERE id = $4 AND version = $5")
         .bind(change.urgency.unwrap_or(before.urgency).word())
         .bind(change.question.unwrap_or(&before.question))
-        .bind(change.due.or(before.due_us).map(|due| due.0)).bind(case).execute(c).await.map(drop))?;
+        .bind(change.due.or(before.due_us).map(|due| due.0)).bind(case).bind(before.version)
+        .execute(c).await.map(|done| done.rows_affected()))?;
+    if changed == 0 {
+        return Err(Error::Stale(CHANGED));
+    }
     if let Some(urgency) = change.urgency.filter(|u| *u != before.urgency) {
         let detail = serde_json::json!({ "from": before.urgency, "to": urgency });
         tx.event(&place.event(EventKind::UrgencyChanged, case, now).by(by).detail(detail)).await?;
@@ -399,11 +316,12 @@ pub async fn read_by_site(tx: &mut Tx, case: CaseId, scope: Scope, by: AccountId
     if before.state != CaseState::Signed {
         return Err(Error::Refused("the report is not signed yet"));
     }
-    if before.read_us.is_some() {
+    let read = on!(tx, c => sqlx::query(
+        "UPDATE case_ SET read_us = $1, version = version + 1 WHERE id = $2 AND read_us IS NULL")
+        .bind(now).bind(case).execute(c).await.map(|done| done.rows_affected()))?;
+    if read == 0 {
         return Ok(());
     }
-    on!(tx, c => sqlx::query("UPDATE case_ SET read_us = $1, version = version + 1 WHERE id = $2")
-        .bind(now).bind(case).execute(c).await.map(drop))?;
     let place = Place { site_id: before.site_id, study_id: before.study_id };
     tx.event(&place.event(EventKind::ReadBySite, case, now).by(by)).await
 }

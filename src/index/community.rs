@@ -1,6 +1,6 @@
 //! Sites, devices, accounts and tokens: who belongs to the county community.
 
-use super::{Error, Event, EventKind, Result, Tx, on};
+use super::{Error, Event, EventKind, Result, Tx, cases, on};
 use crate::domain::{AccountId, DeviceId, Micros, Role, SiteId, TokenId};
 
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -140,6 +140,10 @@ pub async fn add_account(tx: &mut Tx, new: &NewAccount, now: Micros) -> Result<A
     if matches!(new.role, Role::Operator | Role::Clinician) && new.site.is_none() {
         return Err(Error::Refused("operators and clinicians belong to a site"));
     }
+    // Cases are given by modality and duty, from every site; a specialist of one site would be shown others' patients.
+    if new.role.reads() && new.site.is_some() {
+        return Err(Error::Refused("specialists and reviewers read for all sites: they belong to none"));
+    }
     let id = on!(tx, c => sqlx::query_scalar::<_, AccountId>(
         "INSERT INTO account (login, name, title, role, site_id, modalities, password_hash, created_us)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id")
@@ -169,11 +173,12 @@ pub async fn accounts(tx: &mut Tx) -> Result<Vec<Account>> {
            FROM account WHERE removed_us IS NULL ORDER BY id").fetch_all(c).await)?)
 }
 
-/// The account's sessions end with it; what it signed stays.
+/// The account's sessions end with it, and what it has in hand goes to others; what it signed stays.
 pub async fn remove_account(tx: &mut Tx, login: &str, now: Micros) -> Result<()> {
     let account = account_by_login(tx, login).await?.ok_or(Error::NotFound)?;
     on!(tx, c => sqlx::query("UPDATE account SET removed_us = $1, login = login || '#' || id WHERE id = $2")
         .bind(now).bind(account.id).execute(c).await.map(drop))?;
+    cases::take_all_back(tx, account.id, now).await?;
     for table in ["DELETE FROM session WHERE account_id = $1", "DELETE FROM duty WHERE account_id = $1"] {
         on!(tx, c => sqlx::query(table).bind(account.id).execute(c).await.map(drop))?;
     }
@@ -215,4 +220,38 @@ pub async fn remove_token(tx: &mut Tx, name: &str, now: Micros) -> Result<()> {
         .bind(now).bind(name).fetch_optional(c).await)?
     .ok_or(Error::NotFound)?;
     tx.event(&Event::new(EventKind::TokenRemoved, now).detail(serde_json::json!({ "token": id }))).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::testing::on_both_engines;
+
+    #[tokio::test]
+    async fn those_who_read_belong_to_no_site_and_those_who_work_at_one_do() {
+        on_both_engines(async |db| {
+            let mut tx = db.write().await.unwrap();
+            let site = add_site(&mut tx, "QH", "青禾镇中心卫生院", "township", Micros(1)).await.unwrap();
+            for role in Role::ALL {
+                for site in [None, Some(site)] {
+                    let new = NewAccount {
+                        login: format!("{role}{site:?}"),
+                        name: "周示例".into(),
+                        title: String::new(),
+                        role: *role,
+                        site,
+                        modalities: "*".into(),
+                        password_hash: String::new(),
+                    };
+                    let fits = match role {
+                        Role::Operator | Role::Clinician => site.is_some(),
+                        Role::Specialist | Role::Reviewer => site.is_none(),
+                        Role::Manager | Role::Admin | Role::Integrator => true,
+                    };
+                    assert_eq!(add_account(&mut tx, &new, Micros(1)).await.is_ok(), fits, "{role} of {site:?}");
+                }
+            }
+        })
+        .await;
+    }
 }

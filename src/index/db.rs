@@ -20,6 +20,8 @@ static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 /// The channel on which PostgreSQL tells every node that events wait to be chained, or were.
 pub(super) const PG_CHANNEL: &str = "yunying_event";
 
+const SQLITE_READERS: u32 = 16;
+
 /// Runs one SQL text on the engine a [`Tx`] belongs to. The body is compiled once for each.
 macro_rules! on {
     ($tx:expr, $conn:ident => $body:expr) => {
@@ -188,7 +190,9 @@ async fn open_sqlite(path: &Path) -> Result<Engine> {
         .pragma("cache_size", "-65536");
     let write = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
     SQLITE_MIGRATIONS.run(&write).await?;
-    let read = SqlitePoolOptions::new().max_connections(4).connect_with(options.read_only(true)).await?;
+    // Pages read for a moment each; as many may do so at once as a county has people, with a smaller cache for each.
+    let readers = options.read_only(true).pragma("cache_size", "-16384");
+    let read = SqlitePoolOptions::new().max_connections(SQLITE_READERS).connect_with(readers).await?;
     Ok(Engine::Sqlite { write, read })
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::cases::Place;
+use super::cases::{self, Place};
 use super::{Event, EventKind, Result, Tx, on};
 use crate::domain::{AccountId, CaseId, Micros, SiteId, Urgency};
 use crate::routing::{Decision, Outcome, Reader, Snapshot, Waiting};
@@ -23,13 +23,15 @@ pub async fn on_duty(tx: &mut Tx) -> Result<Vec<OnDuty>> {
         .fetch_all(c).await)?)
 }
 
-/// Begins or ends a shift; `by` may be a manager. Saying the same again changes nothing.
+/// Begins or ends a shift; `by` may be a manager. Saying the same again changes nothing. A shift begins with nobody at the
+/// desk until their page says so; at its end a case they have not opened yet goes back into the queue.
 pub async fn set(tx: &mut Tx, account: AccountId, on_duty: bool, by: AccountId, now: Micros) -> Result<()> {
     let changed = if on_duty {
         on!(tx, c => sqlx::query(
             "INSERT INTO duty (account_id, since_us, seen_us) VALUES ($1, $2, $2) ON CONFLICT (account_id) DO NOTHING")
             .bind(account).bind(now).execute(c).await?.rows_affected())
     } else {
+        cases::give_back_unopened(tx, account, now).await?;
         on!(tx, c => sqlx::query("DELETE FROM duty WHERE account_id = $1").bind(account).execute(c).await?.rows_affected())
     };
     if changed == 0 {
@@ -39,9 +41,15 @@ pub async fn set(tx: &mut Tx, account: AccountId, on_duty: bool, by: AccountId, 
     tx.event(&Event::new(kind, now).by(by).subject(account)).await
 }
 
-/// The specialist's page is alive.
-pub async fn seen(tx: &mut Tx, account: AccountId, now: Micros) -> Result<()> {
-    Ok(on!(tx, c => sqlx::query("UPDATE duty SET seen_us = $1 WHERE account_id = $2")
+/// The specialist's page is alive; `free`: there is nothing on it, so the next case may come.
+pub async fn seen(tx: &mut Tx, account: AccountId, free: bool, now: Micros) -> Result<()> {
+    Ok(on!(tx, c => sqlx::query("UPDATE duty SET seen_us = $1, free = $2 WHERE account_id = $3")
+        .bind(now).bind(i64::from(free)).bind(account).execute(c).await.map(drop))?)
+}
+
+/// The specialist's turn comes again after everybody else's who is free.
+pub async fn last_in_line(tx: &mut Tx, account: AccountId, now: Micros) -> Result<()> {
+    Ok(on!(tx, c => sqlx::query("UPDATE duty SET given_us = $1 WHERE account_id = $2")
         .bind(now).bind(account).execute(c).await.map(drop))?)
 }
 
@@ -61,7 +69,8 @@ struct ReaderRow {
     modalities: String,
     since_us: Option<Micros>,
     seen_us: Option<Micros>,
-    last_us: Option<Micros>,
+    free: Option<i64>,
+    given_us: Option<Micros>,
 }
 
 /// Everything `routing::decide` may look at. The caller holds a write transaction; on PostgreSQL it also becomes the only
@@ -74,12 +83,12 @@ pub async fn snapshot(tx: &mut Tx) -> Result<Snapshot> {
         "SELECT id, site_id, modality, urgency, queued_us FROM case_ WHERE state = 'queued' AND queued_us IS NOT NULL")
         .fetch_all(c).await)?;
     let holding: HashMap<AccountId, CaseId> = on!(tx, c => sqlx::query_as::<_, (AccountId, CaseId)>(
-        "SELECT assignee_id, id FROM case_ WHERE lease IS NOT NULL AND assignee_id IS NOT NULL").fetch_all(c).await)?
+        "SELECT assignee_id, id FROM case_ WHERE state IN ('assigned', 'opened', 'drafted') AND assignee_id IS NOT NULL")
+        .fetch_all(c).await)?
     .into_iter()
     .collect();
     let readers = on!(tx, c => sqlx::query_as::<_, ReaderRow>(
-        "SELECT a.id, a.modalities, d.since_us, d.seen_us,
-                (SELECT MAX(l.assigned_us) FROM case_ l WHERE l.assignee_id = a.id) AS last_us
+        "SELECT a.id, a.modalities, d.since_us, d.seen_us, d.free, d.given_us
            FROM account a LEFT JOIN duty d ON d.account_id = a.id
           WHERE a.removed_us IS NULL AND a.role IN ('specialist', 'reviewer') ORDER BY a.id").fetch_all(c).await)?;
     Ok(Snapshot {
@@ -101,7 +110,8 @@ pub async fn snapshot(tx: &mut Tx) -> Result<Snapshot> {
                 on_duty_since: r.since_us,
                 seen: r.seen_us,
                 holding: holding.get(&r.id).copied(),
-                last_given: r.last_us,
+                occupied: r.free == Some(0),
+                last_given: r.given_us,
             })
             .collect(),
     })
@@ -137,6 +147,7 @@ pub async fn apply(
         if place.is_none() {
             return Ok(false);
         }
+        last_in_line(tx, account, now).await?;
     }
     on!(tx, c => sqlx::query(
         "INSERT INTO decision (case_id, at_us, account_id, reason, inputs, passed_over) VALUES ($1, $2, $3, $4, $5, $6)")

@@ -15,6 +15,7 @@
 //! types strictly, as in `CAST(sum(bytes) AS BIGINT)`.
 
 pub mod archive;
+pub mod attempts;
 pub mod cases;
 pub mod check;
 pub mod community;

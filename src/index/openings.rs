@@ -1,28 +1,96 @@
-//! Who opened whose images. A page asks for a study's images many times while somebody reads it; the log says it once.
+//! Who opened whose images and reports. A page asks for a study's images many times while somebody reads it, and so does a
+//! machine that fetches it frame by frame; the log says it once.
 
 use std::time::Duration;
 
-use super::archive::site_of_study;
-use super::{Event, EventKind, Result, Tx, on};
-use crate::domain::{AccountId, Micros, StudyId};
+use serde_json::json;
 
-/// After this long, looking at the same study again is opening it again.
+use super::archive::site_of_study;
+use super::{Error, Event, EventKind, Result, Tx, on};
+use crate::domain::{AccountId, CaseId, Micros, ReportId, SiteId, StudyId, TokenId};
+
+/// After this long, looking at the same again is opening it again.
 pub const ONE_OPENING: Duration = Duration::from_secs(10 * 60);
 
-/// Writes that `account` opened `study`, unless that is what they opened last, less than [`ONE_OPENING`] ago; whether
-/// it was written.
-pub async fn open(tx: &mut Tx, study: StudyId, account: AccountId, now: Micros) -> Result<bool> {
+/// Who looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opener {
+    Person(AccountId),
+    Machine(TokenId),
+}
+
+/// At what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    Study(StudyId),
+    /// A signed one.
+    Report(ReportId),
+}
+
+impl Opener {
+    fn word(self) -> String {
+        match self {
+            Opener::Person(account) => format!("account:{account}"),
+            Opener::Machine(token) => format!("token:{token}"),
+        }
+    }
+}
+
+impl Subject {
+    fn word(self) -> String {
+        match self {
+            Subject::Study(study) => format!("study:{study}"),
+            Subject::Report(report) => format!("report:{report}"),
+        }
+    }
+}
+
+/// Whether an opening written less than [`ONE_OPENING`] ago stands; then there is nothing to write.
+pub async fn stands(tx: &mut Tx, opener: Opener, subject: Subject, now: Micros) -> Result<bool> {
+    Ok(on!(tx, c => sqlx::query_scalar::<_, i64>(
+        "SELECT COUNT(*) FROM opening WHERE caller = $1 AND subject = $2 AND at_us > $3")
+        .bind(opener.word()).bind(subject.word()).bind(now - ONE_OPENING).fetch_one(c).await)?
+        > 0)
+}
+
+/// Writes that `opener` opened `subject`, unless that opening stands; whether it was written.
+pub async fn open(tx: &mut Tx, opener: Opener, subject: Subject, now: Micros) -> Result<bool> {
     let opened = on!(tx, c => sqlx::query(
-        "INSERT INTO opening (account_id, study_id, at_us) VALUES ($1, $2, $3)
-         ON CONFLICT (account_id) DO UPDATE SET study_id = excluded.study_id, at_us = excluded.at_us
-          WHERE opening.study_id <> excluded.study_id OR opening.at_us <= $4")
-        .bind(account).bind(study).bind(now).bind(now - ONE_OPENING).execute(c).await.map(|done| done.rows_affected()))?;
+        "INSERT INTO opening (caller, subject, at_us) VALUES ($1, $2, $3)
+         ON CONFLICT (caller, subject) DO UPDATE SET at_us = excluded.at_us WHERE opening.at_us <= $4")
+        .bind(opener.word()).bind(subject.word()).bind(now).bind(now - ONE_OPENING)
+        .execute(c).await.map(|done| done.rows_affected()))?;
     if opened == 0 {
         return Ok(false);
     }
-    let site = site_of_study(tx, study).await?;
-    tx.event(&Event::new(EventKind::StudyOpened, now).site(site).study(study).by(account)).await?;
+    let mut event = match subject {
+        Subject::Study(study) => {
+            Event::new(EventKind::StudyOpened, now).site(site_of_study(tx, study).await?).study(study)
+        }
+        Subject::Report(report) => {
+            let (site, study, case) = place_of(tx, report).await?;
+            Event::new(EventKind::ReportOpened, now).site(site).study(study).case(case).report(report)
+        }
+    };
+    event = match opener {
+        Opener::Person(account) => event.by(account),
+        Opener::Machine(token) => event.detail(json!({ "token": token })),
+    };
+    tx.event(&event).await?;
     Ok(true)
+}
+
+/// Forgets openings that no longer stand; how many.
+pub async fn purge(tx: &mut Tx, now: Micros) -> Result<u64> {
+    Ok(on!(tx, c => sqlx::query("DELETE FROM opening WHERE at_us <= $1")
+        .bind(now - ONE_OPENING).execute(c).await.map(|done| done.rows_affected()))?)
+}
+
+async fn place_of(tx: &mut Tx, report: ReportId) -> Result<(SiteId, StudyId, CaseId)> {
+    on!(tx, c => sqlx::query_as::<_, (SiteId, StudyId, CaseId)>(
+        "SELECT c.site_id, c.study_id, c.id FROM report r JOIN case_ c ON c.id = r.case_id WHERE r.id = $1")
+        .bind(report).fetch_optional(c).await)?
+    .ok_or(Error::NotFound)
 }
 
 #[cfg(test)]
@@ -30,43 +98,61 @@ mod tests {
     use super::*;
     use crate::domain::{CaseState, Role, Urgency};
     use crate::index::Db;
-    use crate::index::testing::{on_both_engines, overtaken, seed_account, seed_case};
+    use crate::index::testing::{SeededCase, on_both_engines, overtaken, seed_account, seed_case};
 
     const START: Micros = Micros(1_000_000_000);
 
-    async fn study(db: &Db) -> StudyId {
-        StudyId(seed_case(db, "QH", CaseState::Queued, Urgency::Routine, START).await.study)
+    async fn seeded(db: &Db) -> SeededCase {
+        seed_case(db, "QH", CaseState::Queued, Urgency::Routine, START).await
     }
 
-    async fn opens(db: &Db, study: StudyId, account: AccountId, minutes: u64) -> bool {
+    async fn study(db: &Db) -> Subject {
+        Subject::Study(StudyId(seeded(db).await.study))
+    }
+
+    async fn opens(db: &Db, opener: Opener, subject: Subject, minutes: u64) -> bool {
         let mut tx = db.write().await.unwrap();
         let at = START + Duration::from_secs(60 * minutes);
-        let written = open(&mut tx, study, account, at).await.unwrap();
+        let stands = stands(&mut tx, opener, subject, at).await.unwrap();
+        let written = open(&mut tx, opener, subject, at).await.unwrap();
+        assert_ne!(stands, written);
         tx.commit().await.unwrap();
         written
     }
 
-    async fn openings(db: &Db) -> i64 {
+    async fn openings(db: &Db) -> Vec<(String, Option<i64>, String)> {
         let mut tx = db.read().await.unwrap();
-        on!(&mut tx, c => sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM event WHERE kind = 'study.opened'")
-            .fetch_one(c).await)
+        on!(&mut tx, c => sqlx::query_as::<_, (String, Option<i64>, String)>(
+            "SELECT kind, account_id, detail FROM event WHERE kind LIKE '%.opened' ORDER BY id").fetch_all(c).await)
         .unwrap()
     }
 
     #[tokio::test]
-    async fn looking_at_one_study_is_one_opening_until_another_is_opened_or_ten_minutes_passed() {
+    async fn looking_at_one_study_is_one_opening_for_ten_minutes_also_beside_another() {
         on_both_engines(async |db| {
             let (one, other) = (study(&db).await, study(&db).await);
-            let zhou = seed_account(&db, "zhou", Role::Specialist, None).await;
-            let zheng = seed_account(&db, "zheng", Role::Reviewer, None).await;
-            assert!(opens(&db, one, zhou, 0).await);
-            assert!(!opens(&db, one, zhou, 1).await);
-            assert!(opens(&db, one, zheng, 1).await, "somebody else's opening is their own");
-            assert!(!opens(&db, one, zhou, 9).await);
-            assert!(opens(&db, one, zhou, 10).await, "asking in between does not put it off");
-            assert!(opens(&db, other, zhou, 11).await);
-            assert!(opens(&db, one, zhou, 12).await, "something else was opened in between");
-            assert_eq!(openings(&db).await, 5);
+            let zhou = Opener::Person(seed_account(&db, "zhou", Role::Specialist, None).await);
+            let zheng = Opener::Person(seed_account(&db, "zheng", Role::Reviewer, None).await);
+            assert!(opens(&db, zhou, one, 0).await);
+            assert!(!opens(&db, zhou, one, 1).await);
+            assert!(opens(&db, zheng, one, 1).await, "somebody else's opening is their own");
+            assert!(opens(&db, zhou, other, 2).await);
+            assert!(!opens(&db, zhou, one, 9).await, "the prior beside it takes nothing away");
+            assert!(opens(&db, zhou, one, 10).await, "asking in between does not put it off");
+            assert_eq!(openings(&db).await.len(), 4);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn machines_and_reports_are_written_as_what_they_are() {
+        on_both_engines(async |db| {
+            let seeded = seeded(&db).await;
+            let token = Opener::Machine(TokenId(3));
+            assert!(opens(&db, token, Subject::Report(ReportId(seeded.report)), 0).await);
+            assert!(opens(&db, token, Subject::Study(StudyId(seeded.study)), 0).await, "a study is not its report");
+            let by_token = |kind: &str| (kind.to_owned(), None, r#"{"token":3}"#.to_owned());
+            assert_eq!(openings(&db).await, [by_token("report.opened"), by_token("study.opened")]);
         })
         .await;
     }
@@ -75,12 +161,24 @@ mod tests {
     async fn two_panes_that_open_a_study_at_once_are_one_opening() {
         on_both_engines(async |db| {
             let study = study(&db).await;
-            let zhou = seed_account(&db, "zhou", Role::Specialist, None).await;
+            let zhou = Opener::Person(seed_account(&db, "zhou", Role::Specialist, None).await);
             let mut first = db.write().await.unwrap();
-            assert!(open(&mut first, study, zhou, START).await.unwrap());
-            let second = overtaken(&db, first, async |tx| open(tx, study, zhou, START).await).await;
+            assert!(open(&mut first, zhou, study, START).await.unwrap());
+            let second = overtaken(&db, first, async |tx| open(tx, zhou, study, START).await).await;
             assert!(!second.unwrap());
-            assert_eq!(openings(&db).await, 1);
+            assert_eq!(openings(&db).await.len(), 1);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn openings_that_no_longer_stand_are_forgotten() {
+        on_both_engines(async |db| {
+            let study = study(&db).await;
+            opens(&db, Opener::Machine(TokenId(3)), study, 0).await;
+            opens(&db, Opener::Machine(TokenId(4)), study, 5).await;
+            let mut tx = db.write().await.unwrap();
+            assert_eq!(purge(&mut tx, START + ONE_OPENING).await.unwrap(), 1);
         })
         .await;
     }

@@ -1,15 +1,10 @@
-//! Sessions of people, and the attempts to open one.
+//! Sessions of people.
 
 use std::time::Duration;
 
 use super::{Event, EventKind, Result, Tx, on};
 use crate::domain::{AccountId, Micros};
 
-/// Failures counted over this time decide whether another attempt is heard.
-pub const WINDOW: Duration = Duration::from_secs(15 * 60);
-const FAILURES_PER_LOGIN: i64 = 5;
-/// Township PCs share an address.
-const FAILURES_PER_ADDRESS: i64 = 30;
 /// A session ends after this time however busy it is.
 const LIFETIME: Duration = Duration::from_secs(12 * 3600);
 
@@ -46,26 +41,33 @@ pub async fn close(tx: &mut Tx, hash: &[u8], account: AccountId, now: Micros) ->
     tx.event(&Event::new(EventKind::SignedOut, now).by(account)).await
 }
 
-/// When this account last signed in before now.
-pub async fn last_sign_in(tx: &mut Tx, login: &str, now: Micros) -> Result<Option<Micros>> {
-    Ok(on!(tx, c => sqlx::query_scalar::<_, Option<Micros>>(
-        "SELECT MAX(at_us) FROM sign_in_attempt WHERE login = $1 AND ok = 1 AND at_us < $2")
-        .bind(login).bind(now).fetch_one(c).await)?)
+/// Forgets sessions that no longer open anything; how many.
+pub async fn purge(tx: &mut Tx, idle: Duration, now: Micros) -> Result<u64> {
+    Ok(on!(tx, c => sqlx::query("DELETE FROM session WHERE seen_us <= $1 OR created_us <= $2")
+        .bind(now - idle).bind(now - LIFETIME).execute(c).await.map(|done| done.rows_affected()))?)
 }
 
-pub async fn record_attempt(tx: &mut Tx, login: &str, address: &str, ok: bool, now: Micros) -> Result<()> {
-    on!(tx, c => sqlx::query("INSERT INTO sign_in_attempt (login, address, at_us, ok) VALUES ($1, $2, $3, $4)")
-        .bind(login).bind(address).bind(now).bind(i64::from(ok)).execute(c).await.map(drop))?;
-    Ok(())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Role;
+    use crate::index::testing::{on_both_engines, seed_account};
 
-/// True when too many attempts failed lately for this login, or from this address.
-pub async fn throttled(tx: &mut Tx, login: &str, address: &str, now: Micros) -> Result<bool> {
-    let since = now - WINDOW;
-    let (of_login, of_address) = on!(tx, c => sqlx::query_as::<_, (i64, i64)>(
-        "SELECT (SELECT COUNT(*) FROM sign_in_attempt WHERE login = $1 AND at_us > $3 AND ok = 0
-                    AND at_us > COALESCE((SELECT MAX(at_us) FROM sign_in_attempt WHERE login = $1 AND ok = 1), 0)),
-                (SELECT COUNT(*) FROM sign_in_attempt WHERE address = $2 AND at_us > $3 AND ok = 0)")
-        .bind(login).bind(address).bind(since).fetch_one(c).await)?;
-    Ok(of_login >= FAILURES_PER_LOGIN || of_address >= FAILURES_PER_ADDRESS)
+    #[tokio::test]
+    async fn only_sessions_that_open_nothing_are_forgotten() {
+        on_both_engines(async |db| {
+            let account = seed_account(&db, "zhou", Role::Specialist, None).await;
+            let (start, idle) = (Micros(1_000_000_000_000), Duration::from_secs(900));
+            let mut tx = db.write().await.unwrap();
+            for (hash, opened) in [(b"idle", start), (b"busy", start), (b"past", start - LIFETIME)] {
+                open(&mut tx, hash, account, "csrf", opened).await.unwrap();
+            }
+            let now = start + idle;
+            touch(&mut tx, b"busy", now).await.unwrap();
+            touch(&mut tx, b"past", now).await.unwrap();
+            assert_eq!(purge(&mut tx, idle, now).await.unwrap(), 2);
+            assert!(find(&mut tx, b"busy", idle, now).await.unwrap().is_some());
+        })
+        .await;
+    }
 }

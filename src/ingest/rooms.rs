@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::activity::Activity;
 use super::bytes::InstanceBytes;
@@ -93,16 +94,17 @@ impl Ingest {
         Ok(Self { spool, activity, viewing, store, rooms })
     }
 
-    /// Starts every room; they end with `stop`. What the listener and the web use stays with the caller.
-    pub fn start(self, tasks: &TaskTracker, stop: &CancellationToken) {
+    /// The work of every room, under its name; it ends with `stop`. What the listener and the web use stays with the caller.
+    pub fn rooms(self, stop: &CancellationToken) -> Vec<(&'static str, BoxFuture<'static, ()>)> {
         let Rooms { indexer, completeness, sealer, transcoder, transcoders } = self.rooms;
-        tasks.spawn(transcoder.clone().follow(indexer.indexed(), stop.clone()));
-        tasks.spawn(indexer.run(stop.clone()));
-        tasks.spawn(completeness.run(stop.clone()));
-        tasks.spawn(sealer.run(stop.clone()));
-        for _ in 0..transcoders {
-            tasks.spawn(transcoder.clone().run(stop.clone()));
-        }
+        let mut rooms = vec![
+            ("waker of transcoders", transcoder.clone().follow(indexer.indexed(), stop.clone()).boxed()),
+            ("indexer", indexer.run(stop.clone()).boxed()),
+            ("room that completes studies", completeness.run(stop.clone()).boxed()),
+            ("sealer", sealer.run(stop.clone()).boxed()),
+        ];
+        rooms.extend((0..transcoders).map(|_| ("transcoder", transcoder.clone().run(stop.clone()).boxed())));
+        rooms
     }
 }
 

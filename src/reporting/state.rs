@@ -32,7 +32,7 @@ pub enum Action {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Actor {
     Writer,
-    /// Somebody of the reviewers' grade who did not write it.
+    /// Somebody of the reviewers' grade who wrote no part of it.
     Reviewer,
 }
 
@@ -65,6 +65,8 @@ const TABLE: &[(ReportState, Action, Actor, Needing, ReportState)] = {
 pub struct Standing {
     pub state: ReportState,
     pub writer: AccountId,
+    /// Whoever acts wrote some of the text once, in a draft that went on in other hands.
+    pub took_part: bool,
     /// 1 or 2, see [`signatures_needed`].
     pub signatures_needed: u8,
 }
@@ -125,7 +127,7 @@ fn is(actor: Actor, report: Standing, account: AccountId, role: Role) -> Result<
     match actor {
         Actor::Writer if account != report.writer => Err(Refusal::NotTheWriter),
         Actor::Writer => Ok(()),
-        Actor::Reviewer if account == report.writer => Err(Refusal::OwnReport),
+        Actor::Reviewer if account == report.writer || report.took_part => Err(Refusal::OwnReport),
         Actor::Reviewer if role != Role::Reviewer => Err(Refusal::NotAReviewer),
         Actor::Reviewer => Ok(()),
     }
@@ -192,7 +194,7 @@ mod tests {
     const OTHER: AccountId = AccountId(2);
 
     fn standing(state: ReportState, signatures_needed: u8) -> Standing {
-        Standing { state, writer: WRITER, signatures_needed }
+        Standing { state, writer: WRITER, took_part: false, signatures_needed }
     }
 
     #[test]
@@ -212,6 +214,15 @@ mod tests {
         assert_eq!(step(submitted, Action::Return, WRITER, Role::Reviewer), Err(Refusal::OwnReport));
         assert_eq!(step(submitted, Action::Sign, OTHER, Role::Specialist), Err(Refusal::NotAReviewer));
         assert_eq!(step(submitted, Action::Sign, OTHER, Role::Reviewer), Ok(ReportState::Signed));
+    }
+
+    #[test]
+    fn whoever_wrote_a_part_of_the_text_reviews_none_of_it() {
+        let submitted = Standing { took_part: true, ..standing(ReportState::Submitted, 2) };
+        assert_eq!(step(submitted, Action::Sign, OTHER, Role::Reviewer), Err(Refusal::OwnReport));
+        assert_eq!(step(submitted, Action::Return, OTHER, Role::Reviewer), Err(Refusal::OwnReport));
+        let draft = Standing { took_part: true, ..standing(ReportState::Draft, 1) };
+        assert_eq!(step(draft, Action::Sign, WRITER, Role::Reviewer), Ok(ReportState::Signed));
     }
 
     #[test]

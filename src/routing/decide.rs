@@ -26,6 +26,10 @@ pub struct Reader {
     /// Last sign of life of their page.
     pub seen: Option<Micros>,
     pub holding: Option<CaseId>,
+    /// Something else is on their page: a review, a text whose lease is gone.
+    #[serde(default)]
+    pub occupied: bool,
+    /// When a case was last given to them, or lapsed in their hands.
     pub last_given: Option<Micros>,
 }
 
@@ -146,6 +150,24 @@ pub fn decide(snapshot: &Snapshot, now: Micros, policy: &Policy) -> Vec<Decision
         .collect()
 }
 
+/// What comes of deciding again from what a decision saw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replay {
+    /// It was not kept.
+    NothingSeen,
+    Same,
+    Different,
+}
+
+/// Decides a case again from `seen`, the JSON of its [`Snapshot::of_case`], and compares outcome and reasons.
+pub fn replay(seen: &str, at: Micros, policy: &Policy, outcome: Outcome, passed_over: &[PassedOver]) -> Replay {
+    let Ok(snapshot) = serde_json::from_str::<Snapshot>(seen) else { return Replay::NothingSeen };
+    match &decide(&snapshot, at, policy)[..] {
+        [again] if again.outcome == outcome && again.passed_over == passed_over => Replay::Same,
+        _ => Replay::Different,
+    }
+}
+
 fn free_since(reader: &Reader) -> Option<Micros> {
     reader.last_given.max(reader.on_duty_since)
 }
@@ -175,7 +197,7 @@ fn obstacle(case: &Waiting, reader: &Reader, now: Micros, policy: &Policy) -> Op
     if !reader.modalities.iter().any(|m| m == "*" || lane(m) == lane(&case.modality)) {
         return Some(Why::NoPrivilege);
     }
-    if reader.holding.is_some() {
+    if reader.holding.is_some() || reader.occupied {
         return Some(Why::Busy);
     }
     if reader.seen.is_none_or(|seen| now.since(seen) > policy.silence) {
@@ -199,6 +221,7 @@ mod tests {
             on_duty_since: Some(Micros(free_since)),
             seen: Some(Micros(1_000)),
             holding: None,
+            occupied: false,
             last_given: None,
         }
     }

@@ -6,7 +6,7 @@ use base64::Engine;
 use rand::RngCore;
 use tokio_util::sync::CancellationToken;
 
-use super::{Outcome, Policy, decide};
+use super::{Policy, decide};
 use crate::clock;
 use crate::domain::Micros;
 use crate::index::{Db, Result, cases, duty};
@@ -43,10 +43,7 @@ pub async fn turn(db: &Db, policy: &Policy, now: Micros) -> Result<()> {
     let mut snapshot = if lapsed == 0 { snapshot_before } else { duty::snapshot(&mut tx).await? };
     let mut changed = lapsed > 0;
     for decision in decide(&snapshot, now, policy) {
-        let inputs = match decision.outcome {
-            Outcome::Given(_) => serde_json::to_string(&snapshot.of_case(decision.case)).unwrap_or_default(),
-            Outcome::Waits => String::new(),
-        };
+        let inputs = serde_json::to_string(&snapshot.of_case(decision.case)).unwrap_or_default();
         changed |= duty::apply(&mut tx, &decision, &inputs, &new_lease(), LEASE, now).await?;
         snapshot.note(&decision);
     }
@@ -66,13 +63,19 @@ mod tests {
     use crate::domain::{AccountId, CaseId, CaseState, Role, Urgency};
     use crate::index::testing::{on_both_engines, seed_account, seed_case};
     use crate::index::{Scope, Tx};
+    use crate::routing::{Outcome, PassedOver, Replay, replay};
 
     const START: Micros = Micros(1_000_000_000);
 
     async fn on_duty(db: &Db, account: AccountId, now: Micros) {
         let mut tx = db.write().await.unwrap();
         duty::set(&mut tx, account, true, account, now).await.unwrap();
+        duty::seen(&mut tx, account, true, now).await.unwrap();
         tx.commit().await.unwrap();
+    }
+
+    async fn page_says(db: &Db, account: AccountId, free: bool, now: Micros) {
+        write(db, async |tx| duty::seen(tx, account, free, now).await).await.unwrap();
     }
 
     async fn read(db: &Db, case: CaseId) -> cases::Row {
@@ -141,18 +144,100 @@ mod tests {
                 on_duty(&db, account, START).await;
             }
             turn(&db, &Policy::default(), START).await.unwrap();
-            let mut replayed = 0;
+            let (mut given, mut waits) = (0, 0);
             for case in cases::open_cases(&mut db.read().await.unwrap(), Scope::All, 10).await.unwrap() {
                 for row in duty::decisions(&mut db.read().await.unwrap(), case.id).await.unwrap() {
-                    let Some(account) = row.account_id else { continue };
-                    let seen = serde_json::from_str(&row.inputs).unwrap();
-                    let again = decide(&seen, row.at_us, &Policy::default());
-                    assert_eq!(again[0].outcome, Outcome::Given(account));
-                    assert_eq!(serde_json::to_string(&again[0].passed_over).unwrap(), row.passed_over);
-                    replayed += 1;
+                    let over: Vec<PassedOver> = serde_json::from_str(&row.passed_over).unwrap();
+                    let policy = Policy::default();
+                    let outcome = row.account_id.map_or(Outcome::Waits, Outcome::Given);
+                    assert_eq!(replay(&row.inputs, row.at_us, &policy, outcome, &over), Replay::Same);
+                    let other = Outcome::Given(AccountId(99));
+                    assert_eq!(replay(&row.inputs, row.at_us, &policy, other, &over), Replay::Different);
+                    assert_eq!(replay(&row.inputs, row.at_us, &policy, outcome, &[]), Replay::Different);
+                    assert_eq!(replay("", row.at_us, &policy, outcome, &over), Replay::NothingSeen);
+                    *(if outcome == Outcome::Waits { &mut waits } else { &mut given }) += 1;
                 }
             }
-            assert_eq!(replayed, 2);
+            assert_eq!((given, waits), (2, 1));
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_case_that_lapses_goes_to_whoever_else_is_free() {
+        on_both_engines(async |db| {
+            let first = seed_case(&db, "QH", CaseState::Queued, Urgency::Stat, START).await.case;
+            let zhou = seed_account(&db, "zhou", Role::Specialist, None).await;
+            let zheng = seed_account(&db, "zheng", Role::Specialist, None).await;
+            on_duty(&db, zhou, START).await;
+            turn(&db, &Policy::default(), START).await.unwrap();
+            assert_eq!(read(&db, first).await.assignee_id, Some(zhou));
+
+            // The other one comes, is given a case later than that, and is done with it sooner.
+            let (came, late) = (START + Duration::from_secs(5), START + LEASE + Duration::from_secs(1));
+            on_duty(&db, zheng, came).await;
+            let second = seed_case(&db, "QH", CaseState::Queued, Urgency::Routine, START).await.case;
+            turn(&db, &Policy::default(), came).await.unwrap();
+            let held = read(&db, second).await;
+            assert_eq!(held.assignee_id, Some(zheng));
+            let mut tx = db.write().await.unwrap();
+            crate::index::on!(&mut tx, c => sqlx::query(
+                "UPDATE case_ SET state = 'signed', lease = NULL, lease_until_us = NULL WHERE id = $1")
+                .bind(second).execute(c).await.map(drop))
+            .unwrap();
+            tx.commit().await.unwrap();
+
+            // The first one's page is alive and asks for more, yet has let the case lapse.
+            page_says(&db, zhou, true, late).await;
+            page_says(&db, zheng, true, late).await;
+            turn(&db, &Policy::default(), late).await.unwrap();
+            assert_eq!(read(&db, first).await.assignee_id, Some(zheng));
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_page_with_something_on_it_is_given_nothing() {
+        on_both_engines(async |db| {
+            let case = seed_case(&db, "QH", CaseState::Queued, Urgency::Stat, START).await.case;
+            let zhou = seed_account(&db, "zhou", Role::Reviewer, None).await;
+            write(&db, async |tx| duty::set(tx, zhou, true, zhou, START).await).await.unwrap();
+            turn(&db, &Policy::default(), START).await.unwrap();
+            assert_eq!(read(&db, case).await.assignee_id, None, "on duty, and no page has said that it is free");
+            page_says(&db, zhou, false, START).await;
+            turn(&db, &Policy::default(), START).await.unwrap();
+            let decisions = duty::decisions(&mut db.read().await.unwrap(), case).await.unwrap();
+            assert!(decisions.iter().all(|decision| decision.passed_over.contains("busy")), "{decisions:?}");
+            assert_eq!(decisions.len(), 1, "the same reason is said once");
+            page_says(&db, zhou, true, START).await;
+            turn(&db, &Policy::default(), START).await.unwrap();
+            assert_eq!(read(&db, case).await.assignee_id, Some(zhou));
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_shift_gives_back_what_was_not_opened_yet() {
+        on_both_engines(async |db| {
+            for (login, opens) in [("zhou", false), ("zheng", true)] {
+                let case = seed_case(&db, "QH", CaseState::Queued, Urgency::Routine, START).await.case;
+                let account = seed_account(&db, login, Role::Specialist, None).await;
+                on_duty(&db, account, START).await;
+                turn(&db, &Policy::default(), START).await.unwrap();
+                let lease = read(&db, case).await.lease.unwrap();
+                if opens {
+                    write(&db, async |tx| cases::open(tx, case, account, &lease, START).await).await.unwrap();
+                }
+                write(&db, async |tx| duty::set(tx, account, false, account, START).await).await.unwrap();
+                let holder = read(&db, case).await.assignee_id;
+                assert_eq!(holder, opens.then_some(account), "what they are reading they may finish");
+                // Nobody else gets the first one.
+                let mut tx = db.write().await.unwrap();
+                crate::index::on!(&mut tx, c => sqlx::query("UPDATE case_ SET state = 'arriving' WHERE state = 'queued'")
+                    .execute(c).await.map(drop))
+                .unwrap();
+                tx.commit().await.unwrap();
+            }
         })
         .await;
     }

@@ -6,4 +6,6 @@
 mod decide;
 pub mod dispatcher;
 
-pub use decide::{Decision, Outcome, PassedOver, Policy, Reader, Reason, Snapshot, Waiting, Why, decide};
+pub use decide::{
+    Decision, Outcome, PassedOver, Policy, Reader, Reason, Replay, Snapshot, Waiting, Why, decide, replay,
+};

@@ -1,11 +1,11 @@
 //! Who is calling: a person's session cookie or a machine's bearer token, and what they may see.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use base64::Engine;
@@ -41,9 +41,14 @@ pub enum Who {
 impl Caller {
     /// The person behind the call; machines are refused where a person must answer for it.
     pub fn account(&self) -> Answer<AccountId> {
-        match self.who {
-            Who::Person { account, .. } => Ok(account),
-            Who::Machine(_) => Err(Problem::forbidden()),
+        self.person().map(|(account, _)| account)
+    }
+
+    /// That person and the hash of their session.
+    pub fn person(&self) -> Answer<(AccountId, &[u8])> {
+        match &self.who {
+            Who::Person { account, session } => Ok((*account, session)),
+            Who::Machine(_) => Err(Problem::new(StatusCode::FORBIDDEN, "not_for_machines")),
         }
     }
 }
@@ -102,7 +107,7 @@ async fn identify(app: &App, headers: &HeaderMap, method: &Method) -> Answer<Cal
     drop(tx);
     let changes_something = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
     if changes_something && !csrf_matches(headers, &session.csrf) {
-        return Err(Problem::new(axum::http::StatusCode::FORBIDDEN, "csrf"));
+        return Err(Problem::new(StatusCode::FORBIDDEN, "csrf"));
     }
     if now.since(session.seen_us) > TOUCH_EVERY {
         touch(app, &session_hash, now).await?;
@@ -143,11 +148,72 @@ pub fn new_secret() -> String {
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
 
+/// Where a request comes from: an address, or the network of one.
+pub struct Origin(pub String);
+
+impl FromRequestParts<App> for Origin {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Answer<Self> {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let ConnectInfo(peer) = peer.ok_or_else(|| Problem::internal("a request from nowhere"))?;
+        Ok(Self(address(app, &parts.headers, *peer)))
+    }
+}
+
 /// The caller's network address; behind a proxy, the last one the proxy named.
-pub fn address(app: &App, headers: &HeaderMap, peer: SocketAddr) -> String {
-    let forwarded = headers.get("x-forwarded-for").and_then(|value| value.to_str().ok());
-    match forwarded.and_then(|list| list.rsplit(',').next()) {
-        Some(last) if app.config.http.behind_proxy => last.trim().to_owned(),
-        _ => peer.ip().to_string(),
+///
+/// Each proxy appends the address it heard from, to the last line or as a line of its own; what stands before came with the
+/// request and may be made up. Of IPv6 the network counts: a host there has as many addresses as it likes.
+fn address(app: &App, headers: &HeaderMap, peer: SocketAddr) -> String {
+    let forwarded = headers.get_all("x-forwarded-for").into_iter().next_back();
+    let last = forwarded.and_then(|line| line.to_str().ok()?.rsplit(',').next().map(str::trim));
+    // Some write the port as well.
+    let last = last.and_then(|last| last.parse().or_else(|_| last.parse::<SocketAddr>().map(|at| at.ip())).ok());
+    let address = last.filter(|_| app.config.http.behind_proxy).unwrap_or(peer.ip());
+    match address.to_canonical() {
+        IpAddr::V6(address) => format!("{}/64", Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+        address => address.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use axum::http::HeaderValue;
+
+    use super::*;
+    use crate::config::{Config, Http};
+    use crate::index::Db;
+
+    async fn address_of(behind_proxy: bool, lines: &[&'static str], peer: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Db::open(&format!("sqlite:{}", folder.path().join("index.db").display())).await.unwrap();
+        let (mut app, _data) = crate::web::testing::app(&db).await;
+        app.config = Arc::new(Config { http: Http { behind_proxy, ..Http::default() }, ..Config::default() });
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append("x-forwarded-for", HeaderValue::from_static(line));
+        }
+        address(&app, &headers, peer.parse().unwrap())
+    }
+
+    #[tokio::test]
+    async fn behind_a_proxy_the_address_is_the_one_the_proxy_added() {
+        const PROXY: &str = "10.0.0.2:443";
+        assert_eq!(address_of(true, &["6.6.6.6, 10.1.1.5"], PROXY).await, "10.1.1.5");
+        assert_eq!(address_of(true, &["6.6.6.6", "10.1.1.5"], PROXY).await, "10.1.1.5", "a line of the proxy's own");
+        assert_eq!(address_of(true, &["10.1.1.5:50123"], PROXY).await, "10.1.1.5");
+        assert_eq!(address_of(true, &["6.6.6.6", "unknown"], PROXY).await, "10.0.0.2");
+        assert_eq!(address_of(true, &[], PROXY).await, "10.0.0.2");
+        assert_eq!(address_of(false, &["6.6.6.6"], "10.1.1.5:50000").await, "10.1.1.5");
+    }
+
+    #[tokio::test]
+    async fn hosts_of_one_ipv6_network_are_one_and_ipv4_is_itself_however_written() {
+        assert_eq!(address_of(false, &[], "[2001:db8:1:2:3:4:5:6]:9").await, "2001:db8:1:2::/64");
+        assert_eq!(address_of(false, &[], "[2001:db8:1:2:ffff::1]:9").await, "2001:db8:1:2::/64");
+        assert_eq!(address_of(false, &[], "[::ffff:10.1.1.5]:9").await, "10.1.1.5");
     }
 }

@@ -7,19 +7,23 @@ use axum::extract::{Path, Query, State};
 use axum::http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
-use wire::{CaseChange, CaseCounts, CaseDetail, CaseList, Decision, HistoryLine, LeaseToken, PassedOver, Person};
+use wire::{
+    CaseChange, CaseCounts, CaseDetail, CaseList, Decision, HistoryLine, LeaseToken, PassedOver, Person, TakeBack,
+};
 
 use super::auth::Caller;
 use super::routes::{Access, CLINICAL, READERS, Route};
-use super::rows::{case_row, positions};
-use super::{Answer, App, Problem};
+use super::rows::{self, case_row, positions};
+use super::{Answer, App, Problem, audit};
 use crate::clock;
-use crate::domain::{AccountId, CaseId, CaseState, Micros, ReportState, Role, Targets};
+use crate::domain::{AccountId, CaseId, CaseState, Micros, ReportId, ReportState, Role, Targets};
 use crate::index::cases::{self, Figure, Listing, Tab};
 use crate::index::{Tx, community, duty, events, reports};
 use crate::routing::dispatcher::{LEASE, new_lease};
 
 const PAGE: i64 = 200;
+/// Unread reports are counted so far: beyond, the number tells nobody anything.
+const MOST_UNREAD: i64 = 1_000;
 const SITE_STAFF: Access = Access::Roles(&[Role::Operator, Role::Clinician]);
 
 pub fn routes() -> Vec<Route> {
@@ -37,6 +41,12 @@ pub fn routes() -> Vec<Route> {
         Route::post("/api/v1/cases/{case}/heartbeat", READERS, "The holder still has it", heartbeat),
         Route::post("/api/v1/cases/{case}/release", READERS, "The holder gives it back", release),
         Route::post("/api/v1/cases/{case}/take", READERS, "The writer takes a returned case up again", take),
+        Route::post(
+            "/api/v1/cases/{case}/take-back",
+            Access::Roles(&[Role::Manager]),
+            "Out of somebody's hands, back into the queue",
+            take_back,
+        ),
         Route::post("/api/v1/cases/{case}/read", SITE_STAFF, "The township has seen the report", read),
     ]
 }
@@ -71,20 +81,20 @@ async fn list(State(app): State<App>, caller: Caller, Query(query): Query<ListQu
     Ok(Json(CaseList {
         next: rows.last().filter(|_| full).map(|row| row.id.to_string()),
         cases: rows.iter().map(|row| case_row(row, &positions)).collect(),
-        counts: counts(&figures, day_start),
+        counts: counts(&figures, cases::unread(&mut tx, caller.scope, MOST_UNREAD).await?, day_start),
         now_us: clock::now().0,
         seq: events::last_seq(&mut tx).await?,
     }))
 }
 
-fn counts(figures: &[Figure], day_start: Micros) -> CaseCounts {
+fn counts(figures: &[Figure], unread: i64, day_start: Micros) -> CaseCounts {
     let number =
         |matches: &dyn Fn(&&Figure) -> bool| u32::try_from(figures.iter().filter(matches).count()).unwrap_or(u32::MAX);
     let signed_today = |f: &&Figure| f.signed_us.is_some_and(|at| at >= day_start);
     CaseCounts {
         today: number(&|f| f.state != CaseState::Signed || signed_today(f)),
         in_progress: number(&|f| f.state != CaseState::Signed),
-        waiting_for_me: number(&|f| f.state == CaseState::Signed && f.read_us.is_none()),
+        waiting_for_me: rows::count(unread),
         signed: number(&signed_today),
         median_minutes: median(figures.iter().filter(signed_today).filter_map(Figure::minutes).collect()),
         in_time: number(&|f| signed_today(f) && f.in_time()),
@@ -99,7 +109,12 @@ pub fn median(mut values: Vec<f64>) -> Option<f64> {
 
 async fn detail(State(app): State<App>, caller: Caller, Path(case): Path<i64>) -> Answer<Json<CaseDetail>> {
     let mut tx = app.db.read().await?;
-    Ok(Json(describe(&app, &mut tx, &caller, CaseId(case)).await?))
+    let detail = describe(&app, &mut tx, &caller, CaseId(case)).await?;
+    drop(tx);
+    if let Some(signed) = detail.report.as_ref().filter(|report| report.state == ReportState::Signed) {
+        audit::report_opened(&app, &caller, ReportId(signed.report)).await?;
+    }
+    Ok(Json(detail))
 }
 
 async fn describe(app: &App, tx: &mut Tx, caller: &Caller, case: CaseId) -> Answer<CaseDetail> {
@@ -192,10 +207,8 @@ async fn heartbeat(
     Json(token): Json<LeaseToken>,
 ) -> Answer<Json<Value>> {
     let account = caller.account()?;
-    let now = clock::now();
     let mut tx = app.db.write().await?;
-    let until = cases::heartbeat(&mut tx, CaseId(case), account, &token.lease, LEASE, now).await?;
-    duty::seen(&mut tx, account, now).await?;
+    let until = cases::heartbeat(&mut tx, CaseId(case), account, &token.lease, LEASE, clock::now()).await?;
     tx.commit().await?;
     Ok(Json(serde_json::json!({ "expires_us": until })))
 }
@@ -219,6 +232,19 @@ async fn take(State(app): State<App>, caller: Caller, Path(case): Path<i64>) -> 
     let account = caller.account()?;
     let mut tx = app.db.write().await?;
     cases::take_returned(&mut tx, CaseId(case), account, &new_lease(), LEASE, clock::now()).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn take_back(
+    State(app): State<App>,
+    caller: Caller,
+    Path(case): Path<i64>,
+    Json(seen): Json<TakeBack>,
+) -> Answer<StatusCode> {
+    let by = caller.account()?;
+    let mut tx = app.db.write().await?;
+    cases::take_back(&mut tx, CaseId(case), caller.scope, seen.version, by, clock::now()).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,7 +1,8 @@
 //! The specialist's desk: what is in hand, what came back, what comes next.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Query, State};
+use serde::Deserialize;
 use wire::{CaseRow, Desk, Lease};
 
 use super::auth::Caller;
@@ -21,7 +22,13 @@ pub fn routes() -> Vec<Route> {
     vec![Route::get("/api/v1/desk", READERS, "What the caller holds and what comes next", desk)]
 }
 
-async fn desk(State(app): State<App>, caller: Caller) -> Answer<Json<Desk>> {
+#[derive(Deserialize)]
+struct DeskQuery {
+    /// Nothing is on the page: no case, no review, no text whose lease is gone. A caller who says nothing waits for a case.
+    free: Option<bool>,
+}
+
+async fn desk(State(app): State<App>, caller: Caller, Query(page): Query<DeskQuery>) -> Answer<Json<Desk>> {
     let account = caller.account()?;
     let now = clock::now();
     let mut tx = app.db.read().await?;
@@ -59,7 +66,7 @@ async fn desk(State(app): State<App>, caller: Caller) -> Answer<Json<Desk>> {
     drop(tx);
     if on_duty {
         let mut tx = app.db.write().await?;
-        duty::seen(&mut tx, account, now).await?;
+        duty::seen(&mut tx, account, page.free.unwrap_or(true), now).await?;
         tx.commit().await?;
     }
     Ok(Json(desk))

@@ -17,10 +17,10 @@ use super::{Answer, App};
 use crate::clock;
 use crate::domain::Role;
 use crate::index::events::{self, Chained};
-use crate::index::{Scope, community, duty, sessions};
+use crate::index::{community, sessions};
 
 const BATCH: i64 = 200;
-/// How often a stream asks whether its caller may still listen, and notes a specialist's page as alive.
+/// How often a stream asks whether its caller may still listen.
 const CHECK: Duration = Duration::from_secs(15);
 
 pub fn routes() -> Vec<Route> {
@@ -107,24 +107,44 @@ fn may_see(caller: &Caller, event: &Chained) -> bool {
     !audit || matches!(caller.role, Role::Manager | Role::Admin)
 }
 
-/// The session or token still stands; a specialist's open page counts as a sign of life.
+/// The session or token still stands. A stream is no sign of life of a specialist: it goes on behind a page that has crashed.
 async fn still_welcome(app: &App, caller: &Caller) -> bool {
     let check = async {
-        let now = clock::now();
         let mut tx = app.db.read().await?;
         match &caller.who {
             Who::Machine(id) => Ok(community::tokens(&mut tx).await?.iter().any(|token| token.id == *id)),
-            Who::Person { account, session } => {
-                let open = sessions::find(&mut tx, session, app.idle(), now).await?.is_some();
-                drop(tx);
-                if open && caller.role.reads() && caller.scope == Scope::All {
-                    let mut tx = app.db.write().await?;
-                    duty::seen(&mut tx, *account, now).await?;
-                    tx.commit().await?;
-                }
-                Ok::<_, crate::index::Error>(open)
-            }
+            Who::Person { session, .. } => Ok::<_, crate::index::Error>(
+                sessions::find(&mut tx, session, app.idle(), clock::now()).await?.is_some(),
+            ),
         }
     };
     check.await.unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Role;
+    use crate::index::testing::{on_both_engines, seed_account};
+    use crate::index::{Scope, duty};
+    use crate::web::testing::app;
+
+    #[tokio::test]
+    async fn a_stream_behind_a_crashed_page_is_no_sign_of_life() {
+        on_both_engines(async |db| {
+            let (app, _data) = app(&db).await;
+            let account = seed_account(&db, "zhou", Role::Specialist, None).await;
+            let (now, session) = (clock::now(), b"session".to_vec());
+            let long_ago = now - Duration::from_secs(120);
+            let mut tx = db.write().await.unwrap();
+            duty::set(&mut tx, account, true, account, long_ago).await.unwrap();
+            sessions::open(&mut tx, &session, account, "csrf", now).await.unwrap();
+            tx.commit().await.unwrap();
+            let caller = Caller { who: Who::Person { account, session }, role: Role::Specialist, scope: Scope::All };
+            assert!(still_welcome(&app, &caller).await);
+            let on_duty = duty::on_duty(&mut db.read().await.unwrap()).await.unwrap();
+            assert_eq!(on_duty[0].seen_us, long_ago);
+        })
+        .await;
+    }
 }

@@ -8,12 +8,10 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use wire::{Place, QuarantineRow, StudyImages};
 
-use super::auth::{Caller, Who};
+use super::auth::Caller;
 use super::routes::{Access, CLINICAL, Route};
-use super::{Answer, App, Problem};
-use crate::clock;
+use super::{Answer, App, Problem, audit};
 use crate::domain::{Delivery, InstanceId, QuarantineId, Role, StudyId};
-use crate::index::openings;
 use crate::index::quarantine::{self, Quarantined};
 use crate::ingest::bytes::BytesError;
 use crate::ingest::viewing::ViewError;
@@ -34,12 +32,7 @@ pub fn routes() -> Vec<Route> {
 
 async fn images(State(app): State<App>, caller: Caller, Path(study): Path<i64>) -> Answer<Json<StudyImages>> {
     let images = app.viewing.images_of_study(caller.scope, StudyId(study)).await?;
-    if let Who::Person { account, .. } = caller.who {
-        let mut tx = app.db.write().await?;
-        if openings::open(&mut tx, StudyId(study), account, clock::now()).await? {
-            tx.commit().await?;
-        }
-    }
+    audit::study_opened(&app, &caller, StudyId(study)).await?;
     Ok(Json(images))
 }
 
@@ -55,12 +48,14 @@ async fn frame(
         Delivery::Deflate => "application/vnd.yunying.samples",
         Delivery::Pending | Delivery::Unavailable | Delivery::NoImage => return Err(Problem::not_found()),
     };
+    audit::image_opened(&app, &caller, InstanceId(instance)).await?;
     let headers = [(header::CONTENT_TYPE, HeaderValue::from_static(kind)), (header::CACHE_CONTROL, KEEP)];
     Ok((headers, frame.bytes))
 }
 
 async fn file(State(app): State<App>, caller: Caller, Path(instance): Path<i64>) -> Answer<Response> {
     let (stored, stream) = app.viewing.bytes.stream(caller.scope, InstanceId(instance), None).await?;
+    audit::study_opened(&app, &caller, stored.study).await?;
     let name = format!("attachment; filename=\"{}.dcm\"", stored.sop_uid);
     let name = HeaderValue::try_from(name).map_err(Problem::internal)?;
     let headers = [

@@ -5,6 +5,7 @@
 //! caller's site scope; a row outside it is "not found".
 
 pub mod assets;
+mod audit;
 pub mod auth;
 mod board;
 mod cases;
@@ -16,6 +17,7 @@ mod images;
 mod openapi;
 pub mod passwords;
 mod problem;
+mod proof;
 mod reports;
 mod routes;
 mod rows;
@@ -33,7 +35,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, map_response};
 use axum::response::{IntoResponse, Response};
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -43,6 +45,7 @@ use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Pr
 pub use problem::{Answer, Problem};
 pub use routes::{Access, Route};
 pub use serve::serve;
+pub use session::sweep;
 
 use crate::clock;
 use crate::config::Config;
@@ -100,11 +103,12 @@ pub fn routes() -> Vec<Route> {
 /// The service of one center.
 pub fn service(app: App) -> Router {
     routes::router(routes(), &app)
-        .fallback(page)
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(map_response(problem::in_one_form))
+        .fallback(page)
+        .layer(CatchPanicLayer::custom(problem::panicked))
         .layer(from_fn(security_headers))
         .layer(CompressionLayer::new().compress_when(worth_compressing()))
-        .layer(CatchPanicLayer::new())
         .with_state(app)
 }
 
@@ -124,7 +128,7 @@ async fn page(request: Request) -> Response {
         return Problem::not_found().into_response();
     }
     if !matches!(*request.method(), axum::http::Method::GET | axum::http::Method::HEAD) {
-        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+        return Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed").into_response();
     }
     assets::serve(request.uri().clone(), request.headers().clone()).await
 }

@@ -60,6 +60,7 @@ fn schemas() -> Map<String, Value> {
         wire::CaseChange,
         wire::Desk,
         wire::LeaseToken,
+        wire::TakeBack,
         wire::DraftSave,
         wire::DraftSaved,
         wire::SignRequest,

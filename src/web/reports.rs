@@ -14,14 +14,16 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use wire::{DraftSave, DraftSaved, ReturnRequest, SignRequest, Template};
 
-use super::auth::{Caller, Who};
+use super::auth::{Caller, Origin};
+use super::proof::{self, Claim};
 use super::routes::{Access, CLINICAL, READERS, Route};
-use super::{Answer, App, Problem, passwords, rows};
+use super::{Answer, App, Problem, audit, rows};
 use crate::archive::{Location, ObjectKey};
 use crate::clock;
 use crate::domain::{CaseId, ReportId, Role};
+use crate::index::attempts::{Act, Attempt};
 use crate::index::reports::{self, Rule, Save, Signatory, Signing};
-use crate::index::{self, Event, EventKind, Tx, cases, community, sessions};
+use crate::index::{self, Tx, cases, community};
 use crate::reporting::templates;
 use crate::signing::{Digest, numbers};
 
@@ -59,10 +61,11 @@ async fn save_draft(
 async fn submit(
     State(app): State<App>,
     caller: Caller,
+    origin: Origin,
     Path(case): Path<i64>,
     Json(request): Json<SignRequest>,
 ) -> Answer<StatusCode> {
-    let by = with_password(&app, &caller, request.password.clone()).await?;
+    let by = with_password(&app, &caller, &origin, request.password.clone()).await?;
     let mut tx = app.db.write().await?;
     let shown = shown(&mut tx, &caller, case).await?;
     let rule = rule(&app);
@@ -75,10 +78,11 @@ async fn submit(
 async fn sign(
     State(app): State<App>,
     caller: Caller,
+    origin: Origin,
     Path(case): Path<i64>,
     Json(request): Json<SignRequest>,
 ) -> Answer<StatusCode> {
-    let by = with_password(&app, &caller, request.password.clone()).await?;
+    let by = with_password(&app, &caller, &origin, request.password.clone()).await?;
     let mut tx = app.db.write().await?;
     let shown = shown(&mut tx, &caller, case).await?;
     let (rule, code) = (rule(&app), numbers::verification_code(&mut rand::rng()));
@@ -120,16 +124,7 @@ async fn pdf(State(app): State<App>, caller: Caller, Path(report): Path<i64>) ->
     if Sha256::digest(&bytes)[..] != sha256[..] {
         return Err(Problem::internal(format!("report {report}: the stored PDF is not the one that was published")));
     }
-    let mut tx = app.db.write().await?;
-    let place = reports::printed(&mut tx, ReportId(report), caller.scope).await?;
-    let opened = Event::new(EventKind::ReportOpened, clock::now()).site(place.site_id).study(place.study_id);
-    let opened = opened.case(place.case_id).report(place.id);
-    let opened = match caller.who {
-        Who::Person { account, .. } => opened.by(account),
-        Who::Machine(token) => opened.detail(serde_json::json!({ "token": token })),
-    };
-    tx.event(&opened).await?;
-    tx.commit().await?;
+    audit::report_opened(&app, &caller, ReportId(report)).await?;
     let disposition = format!("inline; filename=\"{number}.pdf\"");
     let headers = [(header::CONTENT_TYPE, "application/pdf".to_owned()), (header::CONTENT_DISPOSITION, disposition)];
     Ok((headers, bytes).into_response())
@@ -166,7 +161,8 @@ async fn shown(tx: &mut Tx, caller: &Caller, case: i64) -> Answer<wire::CaseRow>
 }
 
 fn signing<'a>(shown: &'a wire::CaseRow, by: &'a Signatory, request: &'a SignRequest, rule: &'a Rule) -> Signing<'a> {
-    Signing { shown, by, lease: request.lease.as_deref(), rev: request.rev, rule, now: clock::now() }
+    let (lease, rev, seen) = (request.lease.as_deref(), request.rev, &request.shown);
+    Signing { shown, seen, by, lease, rev, rule, now: clock::now() }
 }
 
 fn rule(app: &App) -> Rule {
@@ -179,22 +175,12 @@ async fn signatory(app: &App, caller: &Caller) -> Answer<Signatory> {
     Ok(Signatory { account: account.id, role: account.role, name: account.name, title: account.title })
 }
 
-/// The caller, after they have said their password again. Wrong ones count as failed attempts to sign in.
-async fn with_password(app: &App, caller: &Caller, password: String) -> Answer<Signatory> {
-    let now = clock::now();
-    let id = caller.account()?;
-    let mut tx = app.db.read().await?;
-    let account = community::account(&mut tx, id).await?;
-    let address = format!("signing as account {id}");
-    if sessions::throttled(&mut tx, &account.login, &address, now).await? {
-        let seconds = u32::try_from(sessions::WINDOW.as_secs()).unwrap_or(u32::MAX);
-        return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts").retry_after(seconds));
-    }
-    drop(tx);
-    if !passwords::verify(password, Some(account.password_hash.clone())).await {
-        let mut tx = app.db.write().await?;
-        sessions::record_attempt(&mut tx, &account.login, &address, false, now).await?;
-        tx.commit().await?;
+/// The caller, after they have said their password again.
+async fn with_password(app: &App, caller: &Caller, origin: &Origin, password: String) -> Answer<Signatory> {
+    let account = community::account(&mut app.db.read().await?, caller.account()?).await?;
+    let attempt = Attempt { act: Act::Signature, login: &account.login, address: &origin.0 };
+    let stored = Some(account.password_hash.clone());
+    if !proof::is_right(app, Claim { attempt, password, stored }).await? {
         return Err(Problem::new(StatusCode::FORBIDDEN, "wrong_password"));
     }
     Ok(Signatory { account: account.id, role: account.role, name: account.name, title: account.title })
@@ -206,6 +192,7 @@ fn refused(error: index::Error) -> Problem {
         index::Error::Refused(code) => Problem::conflict(code),
         index::Error::Stale("rev") => Problem::conflict("stale_rev"),
         index::Error::Stale("lease") => Problem::conflict("lease_lost"),
+        index::Error::Stale("case") => Problem::conflict("case_changed"),
         other => other.into(),
     }
 }

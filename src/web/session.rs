@@ -1,19 +1,22 @@
 //! Signing in and out, and what the sign-in page may know.
 
-use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{ConnectInfo, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use tokio_util::sync::CancellationToken;
 use wire::{DutyChange, Me, Place, SignIn, Status};
 
-use super::auth::{self, Caller, Who};
+use super::auth::{self, Caller, Origin};
+use super::proof::{self, Claim};
 use super::routes::{Access, EVERYBODY, Route};
-use super::{Answer, App, Problem, passwords};
+use super::{Answer, App, Problem};
 use crate::clock;
 use crate::domain::{Micros, Role};
-use crate::index::{Event, EventKind, Tx, community, duty, sessions};
+use crate::index::attempts::{self, Act, Attempt};
+use crate::index::{Db, Event, EventKind, Tx, community, duty, openings, sessions};
 use axum::http::Method;
 
 pub fn routes() -> Vec<Route> {
@@ -37,26 +40,15 @@ async fn status(State(app): State<App>) -> Json<Status> {
     })
 }
 
-async fn sign_in(
-    State(app): State<App>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
-    Json(given): Json<SignIn>,
-) -> Answer<Response> {
+async fn sign_in(State(app): State<App>, origin: Origin, Json(given): Json<SignIn>) -> Answer<Response> {
     let now = clock::now();
-    let address = auth::address(&app, &headers, peer);
     let login = given.login.trim().chars().take(64).collect::<String>();
-    let mut tx = app.db.read().await?;
-    if sessions::throttled(&mut tx, &login, &address, now).await? {
-        let seconds = u32::try_from(sessions::WINDOW.as_secs()).unwrap_or(u32::MAX);
-        return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts").retry_after(seconds));
-    }
-    let account = community::account_by_login(&mut tx, &login).await?;
-    drop(tx);
-    let ok = passwords::verify(given.password, account.as_ref().map(|a| a.password_hash.clone())).await;
+    let account = community::account_by_login(&mut app.db.read().await?, &login).await?;
+    let attempt = Attempt { act: Act::SignIn, login: &login, address: &origin.0 };
+    let stored = account.as_ref().map(|account| account.password_hash.clone());
+    let right = proof::is_right(&app, Claim { attempt, password: given.password, stored }).await?;
     let mut tx = app.db.write().await?;
-    sessions::record_attempt(&mut tx, &login, &address, ok, now).await?;
-    let Some(account) = account.filter(|_| ok) else {
+    let Some(account) = account.filter(|_| right) else {
         tx.event(&Event::new(EventKind::SignInRefused, now)).await?;
         tx.commit().await?;
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "wrong_login_or_password"));
@@ -68,21 +60,43 @@ async fn sign_in(
     Ok((cookie_header(&app, &secret), Json(me)).into_response())
 }
 
+/// How often what no longer counts is forgotten.
+const SWEEP: Duration = Duration::from_secs(600);
+
+/// Forgets ended sessions, old attempts and openings, until told to stop: none may grow for ever.
+pub async fn sweep(db: Db, idle: Duration, stop: CancellationToken) {
+    loop {
+        if let Err(error) = sweep_once(&db, idle, clock::now()).await {
+            tracing::warn!(%error, "ended sessions are still kept");
+        }
+        if stop.run_until_cancelled(tokio::time::sleep(SWEEP)).await.is_none() {
+            return;
+        }
+    }
+}
+
+async fn sweep_once(db: &Db, idle: Duration, now: Micros) -> crate::index::Result<()> {
+    let mut tx = db.write().await?;
+    let mut forgotten = sessions::purge(&mut tx, idle, now).await?;
+    forgotten += attempts::purge(&mut tx, now).await? + openings::purge(&mut tx, now).await?;
+    if forgotten > 0 { tx.commit().await } else { Ok(()) }
+}
+
 async fn me(State(app): State<App>, caller: Caller) -> Answer<Json<Me>> {
-    let Who::Person { account, session } = &caller.who else { return Err(Problem::forbidden()) };
+    let (account, session) = caller.person()?;
     let now = clock::now();
     let mut tx = app.db.read().await?;
     let session = sessions::find(&mut tx, session, app.idle(), now).await?.ok_or(Problem::unauthenticated())?;
-    let account = community::account(&mut tx, *account).await?;
+    let account = community::account(&mut tx, account).await?;
     Ok(Json(describe(&app, &mut tx, &account, session.csrf, now).await?))
 }
 
 async fn sign_out(State(app): State<App>, caller: Caller) -> Answer<Response> {
-    let Who::Person { account, session } = &caller.who else { return Err(Problem::forbidden()) };
+    let (account, session) = caller.person()?;
     let now = clock::now();
     let mut tx = app.db.write().await?;
-    duty::set(&mut tx, *account, false, *account, now).await?;
-    sessions::close(&mut tx, session, *account, now).await?;
+    duty::set(&mut tx, account, false, account, now).await?;
+    sessions::close(&mut tx, session, account, now).await?;
     tx.commit().await?;
     Ok((cookie_header(&app, ""), StatusCode::NO_CONTENT).into_response())
 }
@@ -107,7 +121,7 @@ async fn change_duty(State(app): State<App>, caller: Caller, Json(change): Json<
 async fn describe(app: &App, tx: &mut Tx, account: &community::Account, csrf: String, now: Micros) -> Answer<Me> {
     let site = community::sites(tx).await?.into_iter().find(|site| Some(site.id) == account.site_id);
     let on_duty = duty::on_duty(tx).await?.iter().any(|d| d.account_id == account.id);
-    let last = sessions::last_sign_in(tx, &account.login, now).await?;
+    let last = attempts::last_sign_in(tx, &account.login, now).await?;
     Ok(Me {
         account: account.id.0,
         login: account.login.clone(),

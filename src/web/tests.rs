@@ -1,15 +1,20 @@
-//! Every route × role × foreign site, enumerated from the route table itself.
+//! Every route × every role × one's own and a foreign site, enumerated from the route table itself.
+
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
-use tower::ServiceExt;
+use futures_util::StreamExt;
+use serde_json::Value;
 
-use super::testing::app;
-use super::{App, Route, auth, routes, service};
+use super::testing::{Center, Furnished, answer, app};
+use super::{Access, App, Route, auth, passwords, routes};
 use crate::clock;
-use crate::domain::{AccountId, CaseState, Role, SiteId, Urgency};
-use crate::index::testing::{SeededCase, on_both_engines, seed_account, seed_case};
-use crate::index::{Db, community, sessions};
+use crate::domain::{AccountId, Role, SiteId};
+use crate::index::testing::{on_both_engines, seed_account};
+use crate::index::{Db, Scope, cases, community, events, on, sessions};
+
+const PASSWORD: &str = "山高水长";
 
 /// A signed-in person: the cookie's secret and the CSRF token.
 struct Session {
@@ -34,60 +39,155 @@ async fn token(db: &Db, role: Role, site: Option<SiteId>) -> String {
     secret
 }
 
-/// The route's path with the seeded case's ids in it.
-fn path_of(route: &Route, of: &SeededCase) -> String {
-    let parts = route.path.split('/').map(|part| match part {
-        "{case}" => of.case.to_string(),
-        "{study}" if route.path.starts_with("/api/") => of.study.to_string(),
-        "{instance}" if route.path.starts_with("/api/") => of.instance.to_string(),
-        "{report}" => of.report.to_string(),
-        part if part.starts_with('{') => "1".to_owned(),
-        part => part.to_owned(),
-    });
-    parts.collect::<Vec<_>>().join("/")
-}
-
-/// Has the fields of every message, so that a refusal is about the caller and not about the body.
-const ANY_BODY: &str = r#"{"version":1,"on":true,"login":"x","password":"x","lease":"x","rev":1,"note":"x","template":"",
-    "findings":"x","impression":"x"}"#;
-
-async fn call(app: &App, route: &Route, path: &str, headers: &[(&str, &str)]) -> StatusCode {
-    let mut request = Request::builder().method(route.method.clone()).uri(path);
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    let body = if route.method == Method::GET { Body::empty() } else { Body::from(ANY_BODY) };
-    let request = request.header(header::CONTENT_TYPE, "application/json").body(body).unwrap();
-    service(app.clone()).oneshot(request).await.unwrap().status()
-}
-
 fn cookie(session: &Session) -> String {
     format!("{}={}", auth::COOKIE, session.secret)
 }
 
+/// Somebody who calls: a person with an account, or a machine with a token.
+#[derive(Clone)]
+enum By {
+    Person(AccountId),
+    Machine(String),
+}
+
+impl By {
+    async fn headers(&self, db: &Db) -> Vec<(&'static str, String)> {
+        match self {
+            By::Person(account) => {
+                let session = session(db, *account).await;
+                vec![("cookie", cookie(&session)), (auth::CSRF_HEADER, session.csrf)]
+            }
+            By::Machine(secret) => vec![("authorization", format!("Bearer {secret}"))],
+        }
+    }
+}
+
+/// The route's path with what the site has in it, and what must be asked besides.
+fn path_of(route: &Route, of: &Furnished) -> String {
+    let own = route.path.starts_with("/api/");
+    let parts = route.path.split('/').map(|part| match part {
+        "{case}" => of.case.to_string(),
+        "{study}" if own => of.study.to_string(),
+        "{study}" => of.study_uid.clone(),
+        "{series}" => of.series_uid.clone(),
+        "{instance}" if own => of.instance.to_string(),
+        "{instance}" => of.instance_uid.clone(),
+        "{report}" => of.report.to_string(),
+        "{bulk}" => "7FE00010".to_owned(),
+        part if part.starts_with('{') => "1".to_owned(),
+        part => part.to_owned(),
+    });
+    let path = parts.collect::<Vec<_>>().join("/");
+    match route.path {
+        "/api/v1/events" => path + "?after=0",
+        "/api/v1/templates" => path + "?modality=US",
+        "/api/v1/cases" => path + "?tab=signed",
+        _ => path,
+    }
+}
+
+/// Has the fields of every message, so that a refusal is about the caller or the case and not about the body.
+fn any_body(reader: AccountId, role: Role) -> String {
+    let mut body = serde_json::json!({
+        "version": 1, "on": true, "login": "x", "password": PASSWORD, "lease": "x", "rev": 1, "note": "x", "template": "",
+        "findings": "x", "impression": "x", "shown": { "question": "", "instances": 1 },
+    });
+    if role == Role::Manager {
+        // A manager changes others' shifts only.
+        body["account"] = reader.0.into();
+    }
+    body.to_string()
+}
+
+/// Reads everything, images included, where they need no decoding.
+const ACCEPT: &str = "multipart/related; type=\"image/jpeg\"; transfer-syntax=*, \
+    multipart/related; type=\"application/dicom\"; transfer-syntax=*, */*;q=0.1";
+
+struct Answered {
+    status: StatusCode,
+    kind: String,
+    text: String,
+}
+
+impl Answered {
+    fn code(&self) -> String {
+        let problem: Value = serde_json::from_str(&self.text).unwrap_or_default();
+        problem["code"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The first of a site's marks in it.
+    fn tells<'a>(&self, of: &'a Furnished) -> Option<&'a String> {
+        of.marks.iter().find(|mark| self.text.contains(*mark))
+    }
+}
+
+async fn ask(app: &App, route: &Route, path: &str, body: String, headers: &[(&str, String)]) -> Answered {
+    let mut request = Request::builder().method(route.method.clone()).uri(path).header(header::ACCEPT, ACCEPT);
+    for (name, value) in headers {
+        request = request.header(*name, value);
+    }
+    let body = if route.method == Method::GET { Body::empty() } else { Body::from(body) };
+    let request = request.header(header::CONTENT_TYPE, "application/json").body(body).unwrap();
+    let response = answer(app, request).await;
+    let status = response.status();
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.to_owned();
+    let mut chunks = response.into_body().into_data_stream();
+    let mut bytes = Vec::new();
+    // The live stream never ends; what there is of it comes at once.
+    while let Ok(Some(chunk)) = tokio::time::timeout(Duration::from_millis(200), chunks.next()).await {
+        bytes.extend_from_slice(&chunk.unwrap());
+    }
+    Answered { status, kind, text: String::from_utf8_lossy(&bytes).into_owned() }
+}
+
+async fn call(app: &App, route: &Route, path: &str, headers: &[(&str, &str)]) -> StatusCode {
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+    ask(app, route, path, any_body(AccountId(0), Role::Admin), &headers).await.status
+}
+
+async fn reader(db: &Db) -> AccountId {
+    seed_account(db, "any-reader", Role::Specialist, None).await
+}
+
+async fn give_passwords(db: &Db) {
+    let hash = passwords::hash(PASSWORD).unwrap();
+    let mut tx = db.write().await.unwrap();
+    on!(&mut tx, c => sqlx::query("UPDATE account SET password_hash = $1").bind(&hash).execute(c).await.map(drop))
+        .unwrap();
+    tx.commit().await.unwrap();
+}
+
 #[tokio::test]
-async fn every_route_refuses_every_role_that_it_does_not_name() {
+async fn every_route_serves_the_roles_it_names_and_refuses_the_others() {
     on_both_engines(async |db| {
-        let (app, _data) = app(&db).await;
-        let seeded = seed_case(&db, "QH", CaseState::Queued, Urgency::Routine, clock::now()).await;
+        let center = Center::open(&db).await;
+        let own = center.furnish("QH").await;
+        let reader = reader(&db).await;
         for role in Role::ALL {
-            let site = matches!(role, Role::Operator | Role::Clinician).then_some(seeded.site);
-            let account = seed_account(&db, role.word(), *role, site).await;
-            let secret = token(&db, *role, site).await;
+            let site = matches!(role, Role::Operator | Role::Clinician).then_some(own.site);
+            let person = By::Person(seed_account(&db, role.word(), *role, site).await);
+            let machine = By::Machine(token(&db, *role, site).await);
+            give_passwords(&db).await;
             for route in routes() {
                 let Some(allowed) = route.access.roles() else { continue };
-                let session = session(&db, account).await;
-                let path = path_of(&route, &seeded);
-                let by_person =
-                    call(&app, &route, &path, &[("cookie", &cookie(&session)), ("x-yunying-csrf", &session.csrf)])
-                        .await;
-                let by_machine = call(&app, &route, &path, &[("authorization", &format!("Bearer {secret}"))]).await;
-                let listed = allowed.contains(role);
-                let what = format!("{} {} as {role}: {by_person}, {by_machine}", route.method, route.path);
-                if listed {
-                    assert_ne!(by_person, StatusCode::UNAUTHORIZED, "{what}");
-                } else {
-                    assert_eq!((by_person, by_machine), (StatusCode::FORBIDDEN, StatusCode::FORBIDDEN), "{what}");
+                let path = path_of(&route, &own);
+                for by in [&person, &machine] {
+                    let headers = by.headers(&db).await;
+                    let answered = ask(&center.app, &route, &path, any_body(reader, *role), &headers).await;
+                    let (status, code) = (answered.status, answered.code());
+                    let what = format!("{} {path} as {role}: {status} {code}", route.method);
+                    if !allowed.contains(role) {
+                        assert_eq!((status, &*code), (StatusCode::FORBIDDEN, "forbidden"), "{what}");
+                    } else if matches!(by, By::Machine(_)) && status == StatusCode::FORBIDDEN {
+                        assert_eq!(code, "not_for_machines", "{what}");
+                    } else if route.method == Method::GET {
+                        assert_eq!(status, StatusCode::OK, "{what}");
+                    } else {
+                        // Done, or refused for what the case or the message is; never for who calls.
+                        let about_the_caller = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::NOT_FOUND];
+                        assert!(!about_the_caller.contains(&status) && !status.is_server_error(), "{what}");
+                    }
                 }
             }
         }
@@ -98,55 +198,93 @@ async fn every_route_refuses_every_role_that_it_does_not_name() {
 #[tokio::test]
 async fn every_route_that_is_not_public_refuses_strangers_and_forged_requests() {
     on_both_engines(async |db| {
-        let (app, _data) = app(&db).await;
-        let seeded = seed_case(&db, "QH", CaseState::Queued, Urgency::Routine, clock::now()).await;
+        let center = Center::open(&db).await;
+        let (app, seeded) = (&center.app, center.furnish("QH").await);
         for route in routes() {
             let Some(allowed) = route.access.roles() else { continue };
             let path = path_of(&route, &seeded);
             let what = format!("{} {}", route.method, route.path);
-            assert_eq!(call(&app, &route, &path, &[]).await, StatusCode::UNAUTHORIZED, "{what}");
+            assert_eq!(call(app, &route, &path, &[]).await, StatusCode::UNAUTHORIZED, "{what}");
             let wrong = [("authorization", "Bearer wrong")];
-            assert_eq!(call(&app, &route, &path, &wrong).await, StatusCode::UNAUTHORIZED, "{what}");
+            assert_eq!(call(app, &route, &path, &wrong).await, StatusCode::UNAUTHORIZED, "{what}");
             if route.method == Method::GET {
                 continue;
             }
             let login = format!("{}{}", route.method, route.path);
             let site = matches!(allowed[0], Role::Operator | Role::Clinician).then_some(seeded.site);
             let session = session(&db, seed_account(&db, &login, allowed[0], site).await).await;
-            let forged = call(&app, &route, &path, &[("cookie", &cookie(&session))]).await;
+            let forged = call(app, &route, &path, &[("cookie", &cookie(&session))]).await;
             assert_eq!(forged, StatusCode::FORBIDDEN, "{what} without the CSRF token");
         }
     })
     .await;
 }
 
+/// Who is bound to a site: people who work at one, and anybody an administrator has bound to one.
+async fn bound_to(db: &Db, site: SiteId) -> Vec<(Role, By)> {
+    let mut callers = Vec::new();
+    for role in Role::ALL {
+        if !role.reads() {
+            let account = seed_account(db, &format!("{role} of {site}"), *role, Some(site)).await;
+            callers.push((*role, By::Person(account)));
+        }
+        callers.push((*role, By::Machine(token(db, *role, Some(site)).await)));
+    }
+    callers
+}
+
 #[tokio::test]
-async fn no_route_shows_or_changes_another_sites_rows() {
+async fn every_route_shows_a_site_its_own_and_nothing_of_another() {
     on_both_engines(async |db| {
-        let (app, _data) = app(&db).await;
-        let seeded = seed_case(&db, "QH", CaseState::Queued, Urgency::Routine, clock::now()).await;
-        let foreign = seed_case(&db, "LW", CaseState::Queued, Urgency::Routine, clock::now()).await.site;
-        for role in [Role::Operator, Role::Clinician] {
-            let account = seed_account(&db, role.word(), role, Some(foreign)).await;
-            let secret = token(&db, role, Some(foreign)).await;
-            let session = session(&db, account).await;
-            for route in routes().into_iter().filter(names_a_row) {
-                let path = path_of(&route, &seeded);
-                let headers = [("cookie", &*cookie(&session)), ("x-yunying-csrf", &*session.csrf)];
-                let by_person = call(&app, &route, &path, &headers).await;
-                let by_machine = call(&app, &route, &path, &[("authorization", &format!("Bearer {secret}"))]).await;
-                for status in [by_person, by_machine] {
-                    let refused = [StatusCode::NOT_FOUND, StatusCode::FORBIDDEN];
-                    assert!(refused.contains(&status), "{} {} as {role}: {status}", route.method, route.path);
+        let center = Center::open(&db).await;
+        let (own, other) = (center.furnish("QH").await, center.furnish("LW").await);
+        while events::chain_batch(&db).await.unwrap() {}
+        let reader = reader(&db).await;
+        let (here, there) = (bound_to(&db, own.site).await, bound_to(&db, other.site).await);
+        let before = cases::row(&mut db.read().await.unwrap(), own.case, Scope::All).await.unwrap().version;
+        for route in routes() {
+            let Some(allowed) = route.access.roles().filter(|_| route.path != OF_ALL_SITES) else { continue };
+            let path = path_of(&route, &own);
+            for (role, by) in there.iter().filter(|(role, _)| allowed.contains(role)) {
+                let headers = by.headers(&db).await;
+                let answered = ask(&center.app, &route, &path, any_body(reader, *role), &headers).await;
+                let what = format!("{} {path} as {role} of another site: {}", route.method, answered.status);
+                assert_eq!(answered.tells(&own), None, "{what}");
+                if names_a_row(&route) && answered.code() != "not_for_machines" {
+                    assert_eq!(answered.status, StatusCode::NOT_FOUND, "{what}");
+                }
+            }
+            // The same as the site's own people see it: else there would have been nothing to hide.
+            for (role, by) in here.iter().filter(|(role, _)| allowed.contains(role) && route.method == Method::GET) {
+                let headers = by.headers(&db).await;
+                let answered = ask(&center.app, &route, &path, String::new(), &headers).await;
+                let what = format!("{path} as {role} of the site: {} {}", answered.status, answered.code());
+                if answered.code() == "not_for_machines" {
+                    continue;
+                }
+                assert_eq!(answered.status, StatusCode::OK, "{what}");
+                let speaks = answered.kind.contains("json") || answered.kind.contains("event-stream");
+                if speaks && !TELLS_OF_NO_SITE.contains(&route.path) {
+                    assert!(answered.tells(&own).is_some(), "{what}: {}", answered.text);
+                    assert_eq!(answered.tells(&other), None, "{what}");
                 }
             }
         }
+        let after = cases::row(&mut db.read().await.unwrap(), own.case, Scope::All).await.unwrap().version;
+        assert_eq!(after, before, "nobody changed anything");
     })
     .await;
 }
 
+/// Figures of the whole center, which nobody bound to a site sees; `health` tries that.
+const OF_ALL_SITES: &str = "/metrics";
+
+/// Routes that answer the same whatever there is at a site.
+const TELLS_OF_NO_SITE: [&str; 2] = ["/api/v1/session", "/api/v1/templates"];
+
+/// A search below a study that the caller may not see finds nothing; everything else below it is not there.
 fn names_a_row(route: &Route) -> bool {
-    route.access.roles().is_some() && route.path.starts_with("/api/") && route.path.contains('{')
+    route.path.contains('{') && !route.summary.starts_with("QIDO-RS")
 }
 
 #[tokio::test]
@@ -172,6 +310,29 @@ async fn an_idle_session_and_a_removed_token_open_nothing() {
         community::remove_token(&mut tx, "integrator-None", clock::now()).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(call(&app, &cases, cases.path, &[("authorization", &bearer)]).await, StatusCode::UNAUTHORIZED);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_request_that_makes_no_sense_is_refused_with_a_code() {
+    on_both_engines(async |db| {
+        let (app, _data) = app(&db).await;
+        let headers = By::Person(reader(&db).await).headers(&db).await;
+        let route = |method: Method, path: &'static str| Route::new(method, path, Access::Public, "", async || ());
+        for (method, path, body, status, code) in [
+            (Method::POST, "/api/v1/session", "{", 400, "bad_request"),
+            (Method::POST, "/api/v1/session", "{}", 422, "bad_message"),
+            (Method::PUT, "/api/v1/session", "{}", 405, "method_not_allowed"),
+            (Method::GET, "/api/v1/cases/seven", "", 400, "bad_request"),
+            (Method::GET, "/api/v1/templates", "", 400, "bad_request"),
+            (Method::GET, "/api/v1/nothing", "", 404, "not_found"),
+            (Method::POST, "/somewhere", "", 405, "method_not_allowed"),
+        ] {
+            let answered = ask(&app, &route(method, path), path, body.into(), &headers).await;
+            let said = (answered.status.as_u16(), answered.code(), answered.kind.as_str());
+            assert_eq!(said, (status, code.to_owned(), "application/problem+json"), "{path}");
+        }
     })
     .await;
 }

@@ -6,7 +6,7 @@ use super::{Row, SignatureRow, newest, signatures};
 use crate::domain::{
     AccountId, CaseId, CaseState, Micros, ReportId, ReportState, Role, SignatureRole, SiteId, StudyId,
 };
-use crate::index::{Error, Event, EventKind, Result, Tx, on};
+use crate::index::{Error, Event, EventKind, Result, Tx, community, on};
 use crate::reporting::state::{self, Action, Standing};
 use crate::signing::{ReportContent, Seal, SignedBy, Signer, content, numbers};
 
@@ -47,6 +47,8 @@ pub struct Save<'a> {
 pub struct Signing<'a> {
     /// The case as it stands in this transaction: patient and exam as they will be signed.
     pub shown: &'a wire::CaseRow,
+    /// What the signer had on the screen of it.
+    pub seen: &'a wire::Shown,
     pub by: &'a Signatory,
     /// The writer's; a reviewer has none.
     pub lease: Option<&'a str>,
@@ -68,6 +70,7 @@ struct Held {
     site_id: SiteId,
     study_id: StudyId,
     state: String,
+    question: String,
     assignee_id: Option<AccountId>,
     lease: Option<String>,
     lease_until_us: Option<Micros>,
@@ -100,10 +103,15 @@ pub async fn save_draft(tx: &mut Tx, save: Save<'_>) -> Result<wire::DraftSaved>
     let held = hold(tx, case).await?;
     held.leased_to(by.account, &draft.lease, now)?;
     let (report, rev) = match newest(tx, case).await? {
-        None if draft.rev == 0 => (insert(tx, case, draft, now).await?, 1),
+        None if draft.rev == 0 => {
+            let report = insert(tx, case, draft, now).await?;
+            note_author(tx, report, by.account).await?;
+            (report, 1)
+        }
         None => return Err(Error::Stale("rev")),
         Some(row) => {
-            let standing = Standing { state: row.state()?, writer: by.account, signatures_needed: 1 };
+            let writer = by.account;
+            let standing = Standing { state: row.state()?, writer, took_part: true, signatures_needed: 1 };
             state::step(standing, Action::Save, by.account, by.role).map_err(refused)?;
             if is_repeated(&row, draft) {
                 return Ok(wire::DraftSaved { rev: row.rev, saved_us: row.saved_us.0 });
@@ -112,6 +120,9 @@ pub async fn save_draft(tx: &mut Tx, save: Save<'_>) -> Result<wire::DraftSaved>
                 return Err(Error::Stale("rev"));
             }
             update(tx, row.id, draft, now).await?;
+            if row.findings != draft.findings || row.impression != draft.impression {
+                note_author(tx, row.id, by.account).await?;
+            }
             (row.id, row.rev + 1)
         }
     };
@@ -150,7 +161,21 @@ pub async fn submit(tx: &mut Tx, signing: Signing<'_>, signer: &dyn Signer) -> R
     Ok(row.id)
 }
 
-/// Back to its writer. The writer's signature is void: what comes back is signed anew.
+/// A submitted report is a draft again; its writer's signature is void.
+pub(in crate::index) async fn withdraw(tx: &mut Tx, case: CaseId) -> Result<()> {
+    let Some(row) = newest(tx, case).await? else { return Ok(()) };
+    if row.state != ReportState::Submitted.word() {
+        return Ok(());
+    }
+    forget_signatures(tx, row.id).await?;
+    on!(tx, c => sqlx::query(
+        "UPDATE report SET state = 'draft', content = NULL, content_sha256 = NULL WHERE id = $1")
+        .bind(row.id).execute(c).await.map(drop))?;
+    Ok(())
+}
+
+/// Back to its writer. The writer's signature is void: what comes back is signed anew. A writer who has left gets nothing
+/// back: the case waits in the queue, with text and note, for whoever is given it.
 pub async fn send_back(
     tx: &mut Tx,
     case: CaseId,
@@ -166,16 +191,19 @@ pub async fn send_back(
     }
     let held = hold(tx, case).await?;
     let (row, writer) = submitted(tx, case, request.rev).await?;
-    let standing = standing(&row, writer.account_id)?;
+    let standing = under_review(tx, &row, &writer, by).await?;
     state::step(standing, Action::Return, by.account, by.role).map_err(refused)?;
     forget_signatures(tx, row.id).await?;
     on!(tx, c => sqlx::query(
         "UPDATE report SET state = 'returned', note = $1, content = NULL, content_sha256 = NULL WHERE id = $2")
         .bind(request.note.trim()).bind(row.id).execute(c).await.map(drop))?;
+    let writer_is_here = community::account(tx, writer.account_id).await.is_ok();
+    let state = if writer_is_here { CaseState::Returned } else { CaseState::Queued };
     on!(tx, c => sqlx::query(
-        "UPDATE case_ SET state = 'returned', returned_us = $1, reviewer_id = $2, assignee_id = $3, lease = NULL,
-                lease_until_us = NULL, version = version + 1 WHERE id = $4")
-        .bind(now).bind(by.account).bind(writer.account_id).bind(case).execute(c).await.map(drop))?;
+        "UPDATE case_ SET state = $1, returned_us = $2, reviewer_id = $3, assignee_id = $4, lease = NULL,
+                lease_until_us = NULL, version = version + 1 WHERE id = $5")
+        .bind(state.word()).bind(now).bind(by.account).bind(writer_is_here.then_some(writer.account_id.0)).bind(case)
+        .execute(c).await.map(drop))?;
     let event = held.event(EventKind::Returned, now, by, row.id).subject(writer.account_id);
     tx.event(&event.detail(json!({"version": row.version, "rev": row.rev}))).await
 }
@@ -205,8 +233,9 @@ async fn sign_as_writer(tx: &mut Tx, signing: Signing<'_>, signer: &dyn Signer, 
 async fn sign_as_reviewer(tx: &mut Tx, signing: Signing<'_>, signer: &dyn Signer, code: &str) -> Result<ReportId> {
     let held = hold(tx, signing.case()).await?;
     let (row, writer) = submitted(tx, signing.case(), signing.rev).await?;
-    let standing = standing(&row, writer.account_id)?;
+    let standing = under_review(tx, &row, &writer, signing.by).await?;
     state::step(standing, Action::Sign, signing.by.account, signing.by.role).map_err(refused)?;
+    is_what_was_seen(&held, &signing)?;
     // What the writer signed, to the byte, and nothing that changed around it since.
     let corrupt = |what: &str| Error::Corrupt(format!("report {}: {what}", row.id));
     let signed = row.content.as_deref().ok_or_else(|| corrupt("submitted without content"))?;
@@ -215,6 +244,9 @@ async fn sign_as_reviewer(tx: &mut Tx, signing: Signing<'_>, signer: &dyn Signer
     let first = writer.seal()?;
     if !untouched || crate::signing::verify(&content, std::slice::from_ref(&first), &[signer]).is_err() {
         return Err(corrupt("content is not what its writer signed"));
+    }
+    if content.exam.question != signing.shown.question {
+        return Err(Error::Refused("changed_since_submitted"));
     }
     content.number = Some(number(tx, &signing, &row).await?);
     content.signatures.push(signed_by(&signing, SignatureRole::Reviewer));
@@ -237,7 +269,9 @@ async fn writers_own(tx: &mut Tx, signing: &Signing<'_>, action: Action) -> Resu
     }
     let writer = held.assignee_id.unwrap_or(by.account);
     let signatures_needed = state::signatures_needed(signing.rule.signatures, by.role);
-    state::step(Standing { state, writer, signatures_needed }, action, by.account, by.role).map_err(refused)?;
+    let standing = Standing { state, writer, took_part: true, signatures_needed };
+    state::step(standing, action, by.account, by.role).map_err(refused)?;
+    is_what_was_seen(&held, signing)?;
     if row.rev != signing.rev {
         return Err(Error::Stale("rev"));
     }
@@ -262,8 +296,21 @@ async fn submitted(tx: &mut Tx, case: CaseId, rev: i64) -> Result<(Row, Signatur
     Ok((row, writer))
 }
 
-fn standing(row: &Row, writer: AccountId) -> Result<Standing> {
-    Ok(Standing { state: row.state()?, writer, signatures_needed: u8::try_from(row.signatures_needed).unwrap_or(2) })
+/// How a submitted report stands to whoever wants to review it.
+async fn under_review(tx: &mut Tx, row: &Row, writer: &SignatureRow, by: &Signatory) -> Result<Standing> {
+    let parts = on!(tx, c => sqlx::query_scalar::<_, i64>(
+        "SELECT COUNT(*) FROM report_author WHERE report_id = $1 AND account_id = $2")
+        .bind(row.id).bind(by.account).fetch_one(c).await)?;
+    let signatures_needed = u8::try_from(row.signatures_needed).unwrap_or(2);
+    Ok(Standing { state: row.state()?, writer: writer.account_id, took_part: parts > 0, signatures_needed })
+}
+
+/// Question and number of images are still those on the signer's screen; patient and exam of a study never change.
+fn is_what_was_seen(held: &Held, signing: &Signing<'_>) -> Result<()> {
+    let Signing { shown, seen, .. } = signing;
+    // The row is locked now; what was read before may have changed in between.
+    let question = held.question == shown.question && held.question == seen.question;
+    if question && seen.instances == shown.instances { Ok(()) } else { Err(Error::Stale("case")) }
 }
 
 fn refused(refusal: state::Refusal) -> Error {
@@ -349,7 +396,7 @@ async fn finish(
 async fn hold(tx: &mut Tx, case: CaseId) -> Result<Held> {
     on!(tx, c => sqlx::query("UPDATE case_ SET version = version WHERE id = $1").bind(case).execute(c).await.map(drop))?;
     let held = on!(tx, c => sqlx::query_as::<_, Held>(
-        "SELECT id, site_id, study_id, state, assignee_id, lease, lease_until_us FROM case_ WHERE id = $1")
+        "SELECT id, site_id, study_id, state, question, assignee_id, lease, lease_until_us FROM case_ WHERE id = $1")
         .bind(case).fetch_optional(c).await)?;
     held.ok_or(Error::NotFound)
 }
@@ -368,6 +415,13 @@ async fn update(tx: &mut Tx, report: ReportId, draft: &wire::DraftSave, now: Mic
           WHERE id = $5")
         .bind(&draft.template).bind(&draft.findings).bind(&draft.impression).bind(now).bind(report)
         .execute(c).await.map(drop))?;
+    Ok(())
+}
+
+async fn note_author(tx: &mut Tx, report: ReportId, account: AccountId) -> Result<()> {
+    on!(tx, c => sqlx::query(
+        "INSERT INTO report_author (report_id, account_id) VALUES ($1, $2) ON CONFLICT (report_id, account_id) DO NOTHING")
+        .bind(report).bind(account).execute(c).await.map(drop))?;
     Ok(())
 }
 

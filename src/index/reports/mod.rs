@@ -10,6 +10,7 @@ mod signed;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub(in crate::index) use change::withdraw;
 pub use change::{Rule, Save, Signatory, Signing, save_draft, send_back, sign, submit};
 pub use signed::{Printed, Sealed, attach_pdf, by_number, by_pdf, printed, sealed, seals, without_pdf};
 

@@ -1,5 +1,7 @@
 //! The life of a report, on both engines.
 
+mod hands;
+
 use super::*;
 use crate::domain::{Role, Sex, SiteId, StudyId};
 use crate::index::testing::{on_both_engines, overtaken};
@@ -105,6 +107,12 @@ fn shown() -> wire::CaseRow {
     }
 }
 
+/// What the signer has on the screen.
+fn seen() -> wire::Shown {
+    let wire::CaseRow { question, instances, .. } = shown();
+    wire::Shown { question, instances }
+}
+
 fn draft(rev: i64, impression: &str) -> wire::DraftSave {
     wire::DraftSave {
         lease: LEASE.into(),
@@ -125,7 +133,7 @@ impl Desk {
 
     async fn sign(&self, db: &Db, by: &Signatory, lease: Option<&str>, rev: i64) -> Result<ReportId> {
         let mut tx = db.write().await?;
-        let signing = Signing { shown: &shown(), by, lease, rev, rule: &self.rule, now: NOW };
+        let signing = Signing { shown: &shown(), seen: &seen(), by, lease, rev, rule: &self.rule, now: NOW };
         let report = sign(&mut tx, signing, &Digest, CODE).await?;
         tx.commit().await?;
         Ok(report)
@@ -133,7 +141,8 @@ impl Desk {
 
     async fn submit(&self, db: &Db, by: &Signatory, rev: i64) -> Result<ReportId> {
         let mut tx = db.write().await?;
-        let signing = Signing { shown: &shown(), by, lease: Some(LEASE), rev, rule: &self.rule, now: NOW };
+        let (shown, seen) = (shown(), seen());
+        let signing = Signing { shown: &shown, seen: &seen, by, lease: Some(LEASE), rev, rule: &self.rule, now: NOW };
         let report = submit(&mut tx, signing, &Digest).await?;
         tx.commit().await?;
         Ok(report)
@@ -365,8 +374,9 @@ async fn a_lease_that_lapses_while_its_holder_signs_changes_nothing() {
         let desk = desk(&db, 1).await;
         desk.save(&db, &desk.specialist, &draft(0, "未见异常。")).await.unwrap();
         let mut signs = db.write().await.unwrap();
-        let by = &desk.specialist;
-        let signing = Signing { shown: &shown(), by, lease: Some(LEASE), rev: 1, rule: &desk.rule, now: NOW };
+        let (shown, seen, by) = (shown(), seen(), &desk.specialist);
+        let signing =
+            Signing { shown: &shown, seen: &seen, by, lease: Some(LEASE), rev: 1, rule: &desk.rule, now: NOW };
         sign(&mut signs, signing, &Digest, CODE).await.unwrap();
         let long_after = Micros(9_000_000_000_000_001);
         let lapsed = overtaken(&db, signs, async |tx| crate::index::cases::lapse(tx, long_after).await).await.unwrap();

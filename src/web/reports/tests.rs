@@ -3,7 +3,6 @@
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
 use serde_json::{Value, json};
-use tower::ServiceExt;
 
 use crate::clock;
 use crate::delivery::pdf::Printer;
@@ -12,7 +11,7 @@ use crate::index::reports::tests::{LEASE, desk};
 use crate::index::testing::on_both_engines;
 use crate::index::{Db, on, reports, sessions};
 use crate::reporting::printout::Place;
-use crate::web::{App, auth, passwords, service, testing};
+use crate::web::{App, auth, passwords, testing};
 
 const PASSWORD: &str = "山高水长";
 
@@ -43,7 +42,7 @@ impl Page<'_> {
 }
 
 async fn answer(app: &App, request: Request<Body>) -> (StatusCode, Vec<u8>) {
-    let response = service(app.clone()).oneshot(request).await.unwrap();
+    let response = crate::web::testing::answer(app, request).await;
     let status = response.status();
     (status, axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap().to_vec())
 }
@@ -89,8 +88,12 @@ fn draft(rev: i64, impression: &str) -> Value {
     json!({ "lease": LEASE, "rev": rev, "template": "", "findings": "双肺清晰。", "impression": impression })
 }
 
+fn shown() -> Value {
+    json!({ "question": "咳嗽两周", "instances": 1 })
+}
+
 fn signature(rev: i64, password: &str) -> Value {
-    json!({ "lease": LEASE, "rev": rev, "password": password })
+    json!({ "lease": LEASE, "rev": rev, "password": password, "shown": shown() })
 }
 
 #[tokio::test]
@@ -110,7 +113,10 @@ async fn a_report_is_written_signed_opened_and_verified() {
         specialist.call(Method::PUT, draft_path, draft(1, "未见异常。")).await;
         assert_eq!(refused(signature(2, "山高水短")).await, (403, "wrong_password".into()));
         assert_eq!(refused(signature(1, PASSWORD)).await, (409, "stale_rev".into()));
-        assert_eq!(refused(json!({ "rev": 2, "password": PASSWORD })).await, (409, "lease_lost".into()));
+        assert_eq!(
+            refused(json!({ "rev": 2, "password": PASSWORD, "shown": shown() })).await,
+            (409, "lease_lost".into())
+        );
         assert_eq!(specialist.code(Method::POST, sign_path, signature(2, PASSWORD)).await.0, 204);
         assert_eq!(refused(signature(2, PASSWORD)).await, (409, "report_signed".into()));
 
@@ -146,6 +152,47 @@ async fn passwords_cannot_be_guessed_by_signing() {
         }
         assert_eq!(answers[0], (403, "wrong_password".into()));
         assert_eq!(answers[11], (429, "too_many_attempts".into()));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_burst_of_guesses_gets_no_more_than_a_slow_one_and_stops_nobody_from_signing() {
+    on_both_engines(async |db| {
+        let (app, _printer, _directory) = center(&db).await;
+        let specialist = page(&app, 1).await;
+        let guess = |n: usize| {
+            let guess = json!({ "login": "zhou", "password": format!("guess {n}") });
+            specialist.code(Method::POST, "/api/v1/session", guess)
+        };
+        let mut answers = futures_util::future::join_all((0..12).map(guess)).await;
+        answers.sort();
+        let heard = answers.iter().filter(|answer| **answer == (401, "wrong_login_or_password".into())).count();
+        let refused = answers.iter().filter(|answer| **answer == (429, "too_many_attempts".into())).count();
+        assert_eq!((heard, refused), (5, 7), "{answers:?}");
+
+        specialist.call(Method::PUT, "/api/v1/cases/1/draft", draft(0, "未见异常。")).await;
+        let signed = specialist.code(Method::POST, "/api/v1/cases/1/sign", signature(1, PASSWORD)).await;
+        assert_eq!(signed.0, 204, "{signed:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_changed_since_it_was_shown_is_not_signed() {
+    on_both_engines(async |db| {
+        let (app, _printer, _directory) = center(&db).await;
+        let (specialist, operator) = (page(&app, 1).await, page(&app, 3).await);
+        specialist.call(Method::PUT, "/api/v1/cases/1/draft", draft(0, "未见异常。")).await;
+        let detail = operator.call(Method::GET, "/api/v1/cases/1", json!(null)).await.1;
+        let version = serde_json::from_slice::<Value>(&detail).unwrap()["row"]["version"].clone();
+        let change = json!({ "version": version, "question": "发热三天" });
+        assert_eq!(operator.call(Method::PATCH, "/api/v1/cases/1", change).await.0, StatusCode::OK);
+        let sign = async |body| specialist.code(Method::POST, "/api/v1/cases/1/sign", body).await;
+        assert_eq!(sign(signature(1, PASSWORD)).await, (409, "case_changed".into()));
+        let mut seen = signature(1, PASSWORD);
+        seen["shown"]["question"] = "发热三天".into();
+        assert_eq!(sign(seen).await.0, 204);
     })
     .await;
 }

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use web_sys::{HtmlInputElement, HtmlTextAreaElement, SubmitEvent};
-use wire::{CaseDetail, CaseState, ReportState, ReturnRequest, SignRequest};
+use wire::{CaseDetail, CaseState, ReportState, ReturnRequest, Shown, SignRequest};
 
 use super::draft::NotSaved;
 use super::keep;
@@ -61,7 +61,8 @@ async fn sign(room: Room, active: &Active, what: Asked, password: String) -> End
         Err(NotSaved::Undecided | NotSaved::Gone) => return Ended::Elsewhere,
         Err(NotSaved::Refused(fault)) => return Ended::Refused(worded(&fault)),
     };
-    let request = SignRequest { lease, rev, password };
+    let shown = Shown { question: active.row.question.clone(), instances: active.row.instances };
+    let request = SignRequest { lease, rev, password, shown };
     let answer = match what {
         Asked::Submit => api::submit(case, &request).await,
         _ => api::sign(case, &request).await,

@@ -118,6 +118,7 @@ message! {
     pub struct CaseCounts {
         pub today: u32,
         pub in_progress: u32,
+        /// Signed and not read yet, of any day; counted up to 1000.
         pub waiting_for_me: u32,
         pub signed: u32,
         pub median_minutes: Option<f64>,
@@ -193,6 +194,12 @@ message! {
         pub row: CaseRow,
         /// Why the caller has it: the decision's reason code.
         pub why: String,
+    }
+
+    /// `POST /api/v1/cases/{case}/take-back` by a manager: out of somebody's hands, back into the queue, with its text.
+    pub struct TakeBack {
+        /// Of the row as shown; a change since then is refused.
+        pub version: i64,
     }
 
     /// Body of `POST /api/v1/cases/{case}/heartbeat` and `/open`.

@@ -37,6 +37,8 @@ words! {
         /// The lease lapsed or was given back; the case is in the queue again.
         Lapsed = "case.lapsed",
         Released = "case.released",
+        /// A manager took it out of somebody's hands, or its holder's account was removed; it is in the queue again.
+        TakenBack = "case.taken_back",
         CaseOpened = "case.opened",
         Drafted = "case.drafted",
         Submitted = "case.submitted",

@@ -66,6 +66,14 @@ message! {
         pub lease: Option<String>,
         pub rev: i64,
         pub password: String,
+        pub shown: Shown,
+    }
+
+    /// What of the case may change while a report is written, as it stood on the signer's screen. If it has changed since, the
+    /// signature is refused: nobody signs for what they did not see.
+    pub struct Shown {
+        pub question: String,
+        pub instances: u32,
     }
 
     /// `POST /api/v1/cases/{case}/return` by the reviewer.
