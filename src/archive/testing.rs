@@ -61,6 +61,6 @@ fn server() -> &'static S3Server {
 fn remove_at_exit(folder: &std::path::Path) {
     let mut shell = Command::new("/bin/sh");
     shell.args(["-c", "read -r _; rm -rf \"$0\""]).arg(folder);
-    let mut shell = shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    std::mem::forget(shell.stdin.take());
+    // It is there as long as this process, which is why nobody waits for it.
+    std::mem::forget(shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
 }

@@ -58,7 +58,7 @@ pub fn image_attrs(header: &Header) -> Option<ImageAttrs> {
         lossy_at_source: is_lossy(header),
         lossy_ratio: set.floats(tags::LOSSY_IMAGE_COMPRESSION_RATIO).into_iter().reduce(|a, b| a * b),
         burned_in: burned_in(set),
-        each_frame: each_frame(set, frame_total, &first),
+        each_frame: each_frame(set, layout.frames, &first),
     })
 }
 

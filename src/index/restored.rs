@@ -41,7 +41,11 @@ pub async fn grew(tx: &mut Tx, case: CaseId, now: Micros) -> Result<bool> {
 
 /// `by` wants a stored case to be read.
 pub async fn have_read(tx: &mut Tx, case: CaseId, scope: Scope, by: AccountId, now: Micros) -> Result<()> {
-    let found = stored(tx, case, scope).await?.ok_or(Error::NotFound)?;
+    let Some(found) = stored(tx, case, scope).await? else {
+        // Within the scope it is there, and on its way already.
+        super::cases::row(tx, case, scope).await?;
+        return Err(Error::Stale("this case is not a stored one"));
+    };
     match arrive(tx, &found, Some(by), now).await? {
         true => Ok(()),
         false => Err(Error::Stale("somebody else was first")),

@@ -55,6 +55,9 @@ impl NotReady {
     }
 }
 
+/// When, and what was not ready.
+type Tried = (Instant, Option<NotReady>);
+
 /// Cheap to clone.
 #[derive(Clone)]
 pub struct Monitor {
@@ -69,7 +72,7 @@ pub struct Monitor {
     started: Instant,
     started_at: Micros,
     /// When the spool was tried last, and with what result.
-    tried: Arc<Mutex<Option<(Instant, Option<NotReady>)>>>,
+    tried: Arc<Mutex<Option<Tried>>>,
 }
 
 impl Monitor {

@@ -192,7 +192,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_frame_whose_worker_dies_is_tried_once_more_in_a_fresh_one() {
-        let flaky = FlakyWorker::new();
+        let flaky = FlakyWorker::install();
         let decoder = Decoder::new(flaky.program(), 1);
         flaky.dies_at_start(1);
         assert_eq!(decoder.samples(&shape(), &[1; 4]).await.unwrap().bytes, FlakyWorker::ANSWER);
@@ -202,7 +202,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_frame_that_brings_two_workers_down_is_given_up() {
-        let flaky = FlakyWorker::new();
+        let flaky = FlakyWorker::install();
         let decoder = Decoder::new(flaky.program(), 1);
         flaky.dies_at_start(2);
         assert_eq!(decoder.samples(&shape(), &[1; 4]).await, Err(DecodeError::Died));
@@ -211,7 +211,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_worker_that_died_while_it_was_idle_costs_no_frame() {
-        let flaky = FlakyWorker::new();
+        let flaky = FlakyWorker::install();
         let decoder = Decoder::new(flaky.program(), 1);
         decoder.samples(&shape(), &[1; 4]).await.unwrap();
         decoder.idle.lock().await[0].child.kill().await.unwrap();

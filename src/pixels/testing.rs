@@ -11,7 +11,7 @@ impl FlakyWorker {
     /// What a worker that lives makes of every frame.
     pub const ANSWER: [u8; 4] = [1, 2, 3, 4];
 
-    pub fn new() -> Self {
+    pub fn install() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/pixels/testing/flaky-worker.sh");
         // A link and no copy: a file that was just written may not be started while another thread forks.

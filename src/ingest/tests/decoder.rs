@@ -40,7 +40,7 @@ async fn settled(viewing: &Viewing, instance: i64) {
 #[tokio::test]
 async fn an_image_on_which_the_decoder_died_is_prepared_once_it_lives() {
     on_both_engines(async |db| {
-        let (intake, flaky, stop) = (Intake::new(db).await, FlakyWorker::new(), CancellationToken::new());
+        let (intake, flaky, stop) = (Intake::new(db).await, FlakyWorker::install(), CancellationToken::new());
         intake.receive(&slice(1)).await;
         intake.index().await;
         // More than a frame is tried with in a row.
@@ -60,7 +60,7 @@ async fn an_image_on_which_the_decoder_died_is_prepared_once_it_lives() {
 #[tokio::test]
 async fn an_image_that_is_given_up_is_tried_again_at_the_next_start() {
     on_both_engines(async |db| {
-        let (intake, flaky) = (Intake::new(db).await, FlakyWorker::new());
+        let (intake, flaky) = (Intake::new(db).await, FlakyWorker::install());
         intake.receive(&slice(1)).await;
         let (_, indexed) = intake.index().await;
         flaky.is_dead();
@@ -94,7 +94,7 @@ async fn an_image_that_is_given_up_is_tried_again_at_the_next_start() {
 #[tokio::test]
 async fn what_somebody_looks_at_does_not_wait_for_what_nobody_does() {
     on_both_engines(async |db| {
-        let (intake, flaky, stop) = (Intake::new(db).await, FlakyWorker::new(), CancellationToken::new());
+        let (intake, flaky, stop) = (Intake::new(db).await, FlakyWorker::install(), CancellationToken::new());
         intake.receive(&clip(&[jpeg(40), jpeg(200)])).await;
         intake.receive(&slice(1)).await;
         intake.index().await;

@@ -34,7 +34,7 @@ pub enum Fate {
 
 /// Waits until the center has made up its mind about all of `sent`; each one's fate, in their order.
 pub fn fates(center: &Center, caller: &Caller, sent: &[Sent]) -> Vec<Fate> {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(120);
     loop {
         let stored: BTreeMap<String, String> = list(center, caller, "/dicomweb/instances?limit=1000")
             .iter()

@@ -67,7 +67,7 @@ impl Tools {
     /// The center answers another client at once.
     pub fn echo(&self, center: &Center) {
         let mut echo = Command::new(&self.echoscu);
-        echo.args(["-to", "10", "-ta", "10", "-td", "10", "-aec", "YUNYING"]).args(endpoint(center.dimse));
+        echo.args(["-to", "30", "-ta", "30", "-td", "30", "-aec", "YUNYING"]).args(endpoint(center.dimse));
         let output = echo.output().expect("echoscu runs");
         assert!(output.status.success(), "no echo: {}", String::from_utf8_lossy(&output.stderr));
     }

@@ -124,7 +124,9 @@ mod tests {
     fn only_a_refusal_that_speaks_of_the_lease_takes_a_case_away() {
         assert!(refused(409, "lease_lost", "").lease_lost());
         assert!(refused(409, "stale", "the case is no longer held under this lease").lease_lost());
-        for other in [refused(500, "internal", ""), refused(403, "csrf", ""), refused(409, "stale_rev", ""), Fault::Garbled] {
+        for other in
+            [refused(500, "internal", ""), refused(403, "csrf", ""), refused(409, "stale_rev", ""), Fault::Garbled]
+        {
             assert!(!other.lease_lost(), "{other:?}");
         }
     }

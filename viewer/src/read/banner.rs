@@ -81,9 +81,8 @@ fn Next(room: Room) -> impl IntoView {
         let wanted = room.wanted.get();
         room.desk.with(|desk| {
             let desk = desk.as_ref()?;
-            let own = room.put_off.with(|put_off| {
-                next_up(desk, wanted, put_off).map(|(row, own)| (row.clone(), Some(own)))
-            });
+            let own =
+                room.put_off.with(|put_off| next_up(desk, wanted, put_off).map(|(row, own)| (row.clone(), Some(own))));
             own.or_else(|| Some((desk.next.clone()?, None)))
         })
     });

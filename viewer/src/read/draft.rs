@@ -27,7 +27,10 @@ pub enum Saved {
     Waiting,
     Saving,
     /// The center does not have it. `here`: a copy on this machine survives a reload.
-    Unsent { why: Unsent, here: bool },
+    Unsent {
+        why: Unsent,
+        here: bool,
+    },
 }
 
 /// Why the center does not have the text.

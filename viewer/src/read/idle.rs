@@ -108,7 +108,8 @@ fn line(room: Room, act: Text, case: i64, slots: RwSignal<Vec<Slot>>) -> impl In
             room.open(slot.row, None);
         }
     };
-    let words = move || slot.get().map(|Slot { row, .. }| {
+    let words = move || {
+        slot.get().map(|Slot { row, .. }| {
         let writer = row.assignee.as_ref().map(|who| who.name.clone()).unwrap_or_default();
         let (due, from) = (row.due_us, row.steps.complete_us);
         view! {
@@ -118,7 +119,8 @@ fn line(room: Room, act: Text, case: i64, slots: RwSignal<Vec<Slot>>) -> impl In
             <span class="quiet small">{writer}</span>
             {due.map(|due| view! { <span class="idle-due">{move || time_left(ticks.quarter.get(), from, due)}</span> })}
         }
-    });
+    })
+    };
     view! {
         <li class="idle-row" class:gone=move || gone.get()>
             {words}
