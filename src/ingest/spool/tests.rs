@@ -214,6 +214,20 @@ async fn a_segment_goes_when_nobody_needs_it_and_positions_go_on() {
 }
 
 #[tokio::test]
+async fn an_object_under_way_begins_with_no_header_not_even_that_of_another() {
+    let disk = SimDisk::default();
+    let spool = open(&disk);
+    store(&spool, 1).await.unwrap();
+    let mut writer = spool.begin(meta(2));
+    // So long that its first buffer, the one that the object before used, is written by now.
+    writer.append(&vec![1; 100_000]).await;
+    let newest = disk.list(Path::new(DIR)).unwrap().into_iter().filter(|name| name.ends_with(".seg")).max().unwrap();
+    let mut block = vec![0xaa; BLOCK];
+    disk.open(&Path::new(DIR).join(newest)).unwrap().read_at(&mut block, 0).unwrap();
+    assert!(block.iter().all(|byte| *byte == 0));
+}
+
+#[tokio::test]
 async fn a_record_inside_an_object_is_not_a_record() {
     let disk = SimDisk::default();
     let spool = open(&disk);

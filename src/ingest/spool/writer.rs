@@ -49,6 +49,8 @@ impl Writer {
     pub(super) fn new(spool: Spool, meta: RecordMeta) -> Self {
         let front = part10::preamble_and_meta(&meta);
         let mut buffer = spool.shared.pool.take();
+        // A used buffer begins with the header of another object.
+        buffer[..BLOCK].fill(0);
         buffer[BLOCK..BLOCK + front.len()].copy_from_slice(&front);
         let mut crc = crc32fast::Hasher::new();
         crc.update(&front);
