@@ -14,10 +14,11 @@ use tokio_util::sync::CancellationToken;
 use super::command::{Command, Status, store_request};
 use super::pdu::{self, AssociateAc, AssociateRq, ProposedContext, UserInformation};
 use super::pdv::{PdvHeader, command_pdus};
-use super::scu::{Client, Kind, Outcome, ScuError, ScuOptions, read_meta, send_all};
+use super::scu::{Client, Failure, Kind, Outcome, ScuError, ScuOptions, read_meta, send_all};
 use super::{Admission, Devices, DimseConfig, serve};
 use crate::domain::DeviceId;
 use crate::ingest::activity::Activity;
+use crate::ingest::spool::sim::{Faults, SimDisk};
 use crate::ingest::spool::{Position, Record, Spool, SpoolOptions};
 
 const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
@@ -50,6 +51,10 @@ async fn start(config: DimseConfig) -> Running {
     let dir = tempfile::tempdir().unwrap();
     let options = SpoolOptions { segment_size: 8 << 20, keep_free: 0, ..SpoolOptions::default() };
     let spool = Spool::open(&dir.path().join("spool"), options).unwrap();
+    start_on(spool, dir, config).await
+}
+
+async fn start_on(spool: Spool, dir: tempfile::TempDir, config: DimseConfig) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let shutdown = CancellationToken::new();
@@ -222,6 +227,34 @@ async fn objects_arrive_verbatim_over_one_and_many_associations() {
             assert_eq!(record.meta.peer, "127.0.0.1");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_failing_disk_did_not_take_is_refused_and_the_next_is_stored() {
+    let disk = SimDisk::default();
+    let quiet = Duration::from_secs(3_600);
+    let options = SpoolOptions { segment_size: 1 << 20, keep_free: 0, quiet, ..SpoolOptions::default() };
+    let spool = Spool::open_on(Arc::new(disk.clone()), Path::new("/spool"), options).unwrap();
+    let server = start_on(spool, tempfile::tempdir().unwrap(), DimseConfig::default()).await;
+    let failing_sync = Faults { failing_sync: Some(0), ..Faults::default() };
+    let failing_write = Faults { failing_write: Some(0), ..Faults::default() };
+    let mut number = 0;
+    for faults in [failing_sync, failing_write] {
+        // In a shared segment, and in one of its own.
+        for length in [4_000, 3_000_000] {
+            let mut send_one = async || {
+                number += 1;
+                let (path, _) = part10(server.dir.path(), number, EXPLICIT, length);
+                send(&server.options(), &[path]).await.remove(0).result
+            };
+            send_one().await.unwrap();
+            disk.set_faults(faults.clone());
+            let refused = send_one().await;
+            assert!(matches!(refused, Err(Failure::Refused(Status::OUT_OF_RESOURCES))), "{faults:?}: {refused:?}");
+            send_one().await.unwrap();
+        }
+    }
+    assert_eq!(server.records().len(), 8, "and nobody is told of what was refused");
 }
 
 #[tokio::test]

@@ -1,9 +1,11 @@
 //! The committer: one thread that makes everything finished since its last round durable, one sync per file.
 //!
 //! While a sync runs, writers go on writing and queue up for the next round, so the rate does not depend on the
-//! latency of a sync once a few senders are at work.
+//! latency of a sync once a few senders are at work. Now and then, and whenever nobody waits, it notes in the state file
+//! how far all is settled.
 
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -43,17 +45,26 @@ impl CommitQueue {
         self.wake.notify_one();
     }
 
-    /// Everything waiting; blocks until there is something; `None` once closed and empty.
-    fn take(&self) -> Option<Vec<Commit>> {
+    /// Everything waiting; blocks until there is something, or until nothing came for `patience`.
+    fn take(&self, patience: Option<Duration>) -> Taken {
         let mut state = self.lock();
         loop {
             if !state.waiting.is_empty() {
-                return Some(std::mem::take(&mut state.waiting));
+                return Taken::Commits(std::mem::take(&mut state.waiting));
             }
             if state.closed {
-                return None;
+                return Taken::Closed;
             }
-            state = self.wake.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
+            let Some(patience) = patience else {
+                state = self.wake.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
+                continue;
+            };
+            let waited = self.wake.wait_timeout(state, patience);
+            let (woken, waited) = waited.unwrap_or_else(|poisoned| poisoned.into_inner());
+            state = woken;
+            if waited.timed_out() && state.waiting.is_empty() && !state.closed {
+                return Taken::Nothing;
+            }
         }
     }
 
@@ -62,15 +73,41 @@ impl CommitQueue {
     }
 }
 
+enum Taken {
+    Commits(Vec<Commit>),
+    Nothing,
+    Closed,
+}
+
 /// Runs until the queue is closed and empty.
 pub(super) fn run(shared: &Shared) {
-    while let Some(mut batch) = shared.queue.take() {
-        batch.sort_by_key(|commit| (commit.segment.id, commit.record.position));
-        while !batch.is_empty() {
-            let id = batch[0].segment.id;
-            let same_file = batch.iter().take_while(|commit| commit.segment.id == id).count();
-            commit_file(shared, batch.drain(..same_file).collect());
+    // Bytes committed that the state file does not know of.
+    let mut unnoted = 0;
+    loop {
+        let patience = (unnoted > 0).then_some(shared.options.quiet);
+        let taken = shared.queue.take(patience);
+        let ending = matches!(taken, Taken::Closed);
+        let quiet = !matches!(taken, Taken::Commits(_));
+        if let Taken::Commits(batch) = taken {
+            unnoted += batch.iter().map(|commit| commit.record.length).sum::<u64>();
+            commit_batch(shared, batch);
         }
+        if unnoted > 0 && (quiet || unnoted >= shared.options.checkpoint) {
+            shared.checkpoint();
+            unnoted = 0;
+        }
+        if ending {
+            return;
+        }
+    }
+}
+
+fn commit_batch(shared: &Shared, mut batch: Vec<Commit>) {
+    batch.sort_by_key(|commit| (commit.segment.id, commit.record.position));
+    while !batch.is_empty() {
+        let id = batch[0].segment.id;
+        let same_file = batch.iter().take_while(|commit| commit.segment.id == id).count();
+        commit_file(shared, batch.drain(..same_file).collect());
     }
 }
 
@@ -98,6 +135,7 @@ fn commit_file(shared: &Shared, commits: Vec<Commit>) {
     shared.announce(durable);
     if let Err(error) = synced {
         tracing::error!(segment = %segment.id, %error, "spool segment abandoned");
+        shared.remove_empty();
     }
     for (reply, answer) in answers {
         // A sender that went away meanwhile has no use for its receipt; the record stays.

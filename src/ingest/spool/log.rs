@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::disk::DiskFile;
 use super::record::{Position, Record, SegmentId};
-use super::replay::State;
+use super::replay::{Settled, State};
 use super::{BLOCK, SpoolError};
 
 /// A segment being written.
@@ -65,11 +65,16 @@ struct SegmentState {
 }
 
 pub(super) struct Log {
-    next: State,
+    next_position: u64,
+    next_segment: u64,
     active: Option<Active>,
     segments: BTreeMap<SegmentId, SegmentState>,
     pending: BTreeSet<Position>,
     records: BTreeMap<Position, Arc<Record>>,
+    /// Segments with something in them that was refused.
+    doubtful: BTreeSet<SegmentId>,
+    /// Segments that came to nothing and whose files may go.
+    empty: Vec<SegmentId>,
 }
 
 struct Active {
@@ -79,13 +84,27 @@ struct Active {
 }
 
 impl Log {
-    pub fn recovered(next: State, records: Vec<Record>) -> Self {
-        let mut log =
-            Self { next, active: None, segments: BTreeMap::new(), pending: BTreeSet::new(), records: BTreeMap::new() };
+    pub fn recovered(state: State, records: Vec<Record>) -> Self {
+        let mut log = Self {
+            next_position: state.position,
+            next_segment: state.segment,
+            active: None,
+            segments: BTreeMap::new(),
+            pending: BTreeSet::new(),
+            records: BTreeMap::new(),
+            doubtful: state.settled.doubtful,
+            empty: Vec::new(),
+        };
         for record in records {
             log.add(Arc::new(record));
         }
         log
+    }
+
+    /// What a start after this moment must know.
+    pub fn state(&self) -> State {
+        let settled = Settled { through: self.durable(), doubtful: self.doubtful.clone() };
+        State { position: self.next_position, segment: self.next_segment, settled }
     }
 
     fn add(&mut self, record: Arc<Record>) {
@@ -97,7 +116,7 @@ impl Log {
 
     /// Everything up to here is durable or failed.
     pub fn durable(&self) -> Position {
-        let first_open = self.pending.first().copied().unwrap_or(Position(self.next.position));
+        let first_open = self.pending.first().copied().unwrap_or(Position(self.next_position));
         Position(first_open.0.saturating_sub(1))
     }
 
@@ -112,8 +131,8 @@ impl Log {
 
     /// The next segment number, used up by the call.
     pub fn number_segment(&mut self) -> SegmentId {
-        let id = SegmentId(self.next.segment);
-        self.next.segment += 1;
+        let id = SegmentId(self.next_segment);
+        self.next_segment += 1;
         id
     }
 
@@ -148,8 +167,8 @@ impl Log {
     }
 
     fn hand_out(&mut self, segment: Arc<Segment>, header_offset: u64) -> Reservation {
-        let position = Position(self.next.position);
-        self.next.position += 1;
+        let position = Position(self.next_position);
+        self.next_position += 1;
         self.pending.insert(position);
         self.segments.entry(segment.id).or_default().in_flight += 1;
         debug_assert!(header_offset.is_multiple_of(BLOCK as u64));
@@ -159,8 +178,9 @@ impl Log {
     /// The object at `position` is durable (`Some`) or failed.
     pub fn settle(&mut self, segment: SegmentId, position: Position, record: Option<Arc<Record>>) {
         self.pending.remove(&position);
-        if let Some(record) = record {
-            self.add(record);
+        match record {
+            Some(record) => self.add(record),
+            None => drop(self.doubtful.insert(segment)),
         }
         if let Some(state) = self.segments.get_mut(&segment) {
             state.in_flight = state.in_flight.saturating_sub(1);
@@ -179,8 +199,14 @@ impl Log {
             state.writing = None;
             if state.positions.is_empty() {
                 self.segments.remove(&id);
+                self.empty.push(id);
             }
         }
+    }
+
+    /// Segments that came to nothing since the last call.
+    pub fn take_empty(&mut self) -> Vec<SegmentId> {
+        std::mem::take(&mut self.empty)
     }
 
     pub fn segments(&self) -> Vec<SegmentInfo> {
@@ -204,8 +230,8 @@ impl Log {
         Ok(state.writing.as_ref().map(|segment| segment.file.clone()))
     }
 
-    /// Closes `id` to new records if everything in it is at or before `through`.
-    pub fn begin_release(&mut self, id: SegmentId, through: Position) -> Result<State, SpoolError> {
+    /// Closes `id` to new records, and to readers, if everything in it is at or before `through`.
+    pub fn begin_release(&mut self, id: SegmentId, through: Position) -> Result<(), SpoolError> {
         let state = self.segments.get_mut(&id).ok_or(SpoolError::NoSuchSegment(id))?;
         if state.in_flight > 0 || state.positions.last().is_some_and(|&last| last > through) {
             return Err(SpoolError::StillNeeded(id));
@@ -214,10 +240,20 @@ impl Log {
         if self.active.as_ref().is_some_and(|active| active.segment.id == id) {
             self.active = None;
         }
-        Ok(self.next)
+        Ok(())
     }
 
+    /// Its file could not be removed: whoever still reads from it may go on.
+    pub fn cancel_release(&mut self, id: SegmentId) {
+        if let Some(state) = self.segments.get_mut(&id) {
+            state.releasing = false;
+        }
+        self.drop_file_if_idle(id);
+    }
+
+    /// The file of `id` is gone.
     pub fn forget(&mut self, id: SegmentId) {
+        self.doubtful.remove(&id);
         for position in self.segments.remove(&id).map(|state| state.positions).unwrap_or_default() {
             self.records.remove(&position);
         }

@@ -47,6 +47,13 @@
 //! A segment goes as a whole: `spool.release(segment, through)` promises that no record of `segment` up to `through`
 //! is needed any more. It is refused with [`SpoolError::StillNeeded`] while the segment holds a later record or one being
 //! written. [`Spool::segments`] lists them with the last position each holds.
+//!
+//! # Starting
+//!
+//! The state file says which numbers come next and up to where all was settled when it was written: behind every
+//! [`SpoolOptions::checkpoint`] bytes, after a [`SpoolOptions::quiet`] time, with each release and at the end. A start reads the headers
+//! of what was settled, verifies the payloads of the rest, and so takes as long after a month as after an hour. Damage
+//! done to a settled record since is found by whoever reads it: the sealer, and `yunying check`.
 
 mod buffer;
 mod commit;
@@ -57,7 +64,7 @@ mod probe;
 mod record;
 mod replay;
 #[cfg(test)]
-mod sim;
+pub(crate) mod sim;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -67,6 +74,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::watch;
@@ -93,11 +101,22 @@ pub struct SpoolOptions {
     pub keep_buffers: usize,
     /// Space left free for the index and everything else on the disk.
     pub keep_free: u64,
+    /// About so many bytes at most are verified again at the next start.
+    pub checkpoint: u64,
+    /// Silence after which nothing is left to verify.
+    pub quiet: Duration,
 }
 
 impl Default for SpoolOptions {
     fn default() -> Self {
-        Self { segment_size: 64 << 20, buffer_size: 1 << 20, keep_buffers: 32, keep_free: 256 << 20 }
+        Self {
+            segment_size: 64 << 20,
+            buffer_size: 1 << 20,
+            keep_buffers: 32,
+            keep_free: 256 << 20,
+            checkpoint: 256 << 20,
+            quiet: Duration::from_secs(1),
+        }
     }
 }
 
@@ -160,6 +179,8 @@ struct Shared {
     log: Mutex<Log>,
     /// Held by the one writer that makes the next segment; the log stays free meanwhile.
     rotation: Mutex<()>,
+    /// Held while the state file is replaced, so that an older state never follows a newer one.
+    state_file: Mutex<()>,
     queue: CommitQueue,
     durable: watch::Sender<Position>,
     received_objects: AtomicU64,
@@ -198,7 +219,9 @@ impl Spool {
             _ => SpoolError::Io(error),
         })?;
         let recovered = replay::recover(&*disk, dir)?;
+        let verified = recovered.state.settled.through;
         let log = Log::recovered(recovered.state, recovered.records);
+        let news = log.durable() > verified;
         let shared = Arc::new(Shared {
             dir: dir.to_owned(),
             disk,
@@ -208,11 +231,15 @@ impl Spool {
             received_objects: AtomicU64::new(0),
             received_bytes: AtomicU64::new(0),
             rotation: Mutex::new(()),
+            state_file: Mutex::new(()),
             queue: CommitQueue::default(),
             pool: BufferPool::new(options.buffer_size, options.keep_buffers),
             options,
             _lock: lock,
         });
+        if news {
+            shared.checkpoint();
+        }
         let of_thread = shared.clone();
         let thread = std::thread::Builder::new()
             .name("spool-commit".into())
@@ -276,12 +303,14 @@ impl Spool {
     /// Removes `segment`: nobody needs its records up to `through`. Blocks briefly.
     pub fn release(&self, segment: SegmentId, through: Position) -> Result<(), SpoolError> {
         let shared = &self.shared;
-        let state = shared.log().begin_release(segment, through)?;
+        shared.log().begin_release(segment, through)?;
         // Positions and segment numbers must not start over when the files that show them are gone.
-        replay::write_state(&*shared.disk, &shared.dir, &shared.key, state)?;
-        shared.disk.remove(&shared.path_of(segment))?;
-        shared.log().forget(segment);
-        Ok(())
+        let released = shared.write_state().and_then(|()| shared.remove_file(segment));
+        match released {
+            Ok(()) => shared.log().forget(segment),
+            Err(_) => shared.log().cancel_release(segment),
+        }
+        released
     }
 }
 
@@ -299,6 +328,38 @@ impl Shared {
 
     fn path_of(&self, segment: SegmentId) -> PathBuf {
         self.dir.join(replay::file_name(segment))
+    }
+
+    /// Replaces the state file by what is known now.
+    fn write_state(&self) -> Result<(), SpoolError> {
+        let _alone = self.state_file.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let state = self.log().state();
+        replay::write_state(&*self.disk, &self.dir, &self.key, &state)
+    }
+
+    /// Spares the next start some work. Failing costs that work only.
+    fn checkpoint(&self) {
+        if let Err(error) = self.write_state() {
+            tracing::warn!(%error, "the spool's state could not be written; the next start will verify more");
+        }
+    }
+
+    /// Removes the files of segments that came to nothing, so that a failing disk is not filled by attempts.
+    fn remove_empty(&self) {
+        let empty = self.log().take_empty();
+        for segment in empty {
+            match self.remove_file(segment) {
+                Ok(()) => self.log().forget(segment),
+                Err(error) => tracing::warn!(%segment, %error, "an empty segment is not removed; the next start will"),
+            }
+        }
+    }
+
+    fn remove_file(&self, segment: SegmentId) -> Result<(), SpoolError> {
+        match self.disk.remove(&self.path_of(segment)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// Refuses new data while there is still room for the rest of the system.

@@ -48,7 +48,7 @@ mod tests {
     const DIR: &str = "/spool";
 
     fn open(disk: &SimDisk) -> Spool {
-        let options = SpoolOptions { segment_size: 128 << 10, buffer_size: 16 << 10, keep_buffers: 4, keep_free: 0 };
+        let options = SpoolOptions { keep_free: 0, ..SpoolOptions::default() };
         Spool::open_on(Arc::new(disk.clone()), Path::new(DIR), options).unwrap()
     }
 

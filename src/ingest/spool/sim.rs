@@ -13,7 +13,7 @@ use super::disk::{Disk, DiskFile};
 const SECTOR: usize = 512;
 
 #[derive(Clone, Default)]
-pub(super) struct SimDisk {
+pub(crate) struct SimDisk {
     state: Arc<Mutex<State>>,
 }
 
@@ -25,18 +25,24 @@ struct State {
     locked: bool,
     free: Option<u64>,
     faults: Faults,
-    /// Power is cut once this many more operations were done.
+    /// Power is cut once this many more operations were done, in the middle of the next.
     power_left: Option<u64>,
+    power_is_off: bool,
+    bytes_read: u64,
     operations: u64,
 }
 
 /// What goes wrong next.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Faults {
+pub(crate) struct Faults {
     /// This many syncs succeed, the next one fails and loses what it should have written.
     pub failing_sync: Option<u64>,
     /// This many writes succeed, the next one fails.
     pub failing_write: Option<u64>,
+    /// Nothing can be read from this file.
+    pub unreadable: Option<PathBuf>,
+    /// No file can be removed.
+    pub undeletable: bool,
 }
 
 #[derive(Default, Clone)]
@@ -85,6 +91,40 @@ impl SimDisk {
 
     pub fn operations(&self) -> u64 {
         self.state().operations
+    }
+
+    pub fn bytes_read(&self) -> u64 {
+        self.state().bytes_read
+    }
+
+    pub fn power_is_off(&self) -> bool {
+        self.state().power_is_off
+    }
+
+    /// The worst that a power cut may leave: nothing at all of what was not synced.
+    pub fn after_losing_the_unsynced(&self) -> SimDisk {
+        let state = self.state();
+        let kept =
+            |file: &File| File { now: file.durable.clone(), durable: file.durable.clone(), unsynced: Vec::new() };
+        let files = state.files.iter().map(kept).collect();
+        let names = state.durable_names.clone();
+        let found = State { files, durable_names: names.clone(), names, ..State::default() };
+        SimDisk { state: Arc::new(Mutex::new(found)) }
+    }
+
+    /// As [`Self::after_losing_the_unsynced`], but of the write that was cut off these sectors were written.
+    pub fn after_tearing_a_write(&self, written: std::ops::Range<usize>) -> SimDisk {
+        let torn = self.after_losing_the_unsynced();
+        let cut_off = self.state().files.iter().map(|file| file.unsynced.last().cloned()).collect::<Vec<_>>();
+        for (file, change) in torn.state().files.iter_mut().zip(cut_off) {
+            let Some(Change::Write { offset, bytes }) = change else { continue };
+            for (index, sector) in bytes.chunks(SECTOR).enumerate().filter(|(index, _)| written.contains(index)) {
+                let sector = Change::Write { offset: offset + index * SECTOR, bytes: sector.to_vec() };
+                sector.apply(&mut file.now);
+                sector.apply(&mut file.durable);
+            }
+        }
+        torn
     }
 
     /// The disk as it may be found after the power came back: of what was not synced, any part.
@@ -150,7 +190,10 @@ impl State {
     fn operate(&mut self) -> io::Result<()> {
         self.operations += 1;
         match &mut self.power_left {
-            Some(0) => Err(io::Error::other("no power")),
+            Some(0) => {
+                self.power_is_off = true;
+                Err(io::Error::other("no power"))
+            }
             Some(left) => {
                 *left -= 1;
                 Ok(())
@@ -189,7 +232,15 @@ impl DiskFile for SimFile {
         assert!(bytes.len().is_multiple_of(super::BLOCK) && offset.is_multiple_of(super::BLOCK as u64));
         assert!((bytes.as_ptr() as usize).is_multiple_of(super::BLOCK), "direct I/O wants aligned memory");
         let mut state = self.disk.state();
-        state.operate()?;
+        let was_on = !state.power_is_off;
+        if let Err(cut) = state.operate() {
+            if was_on {
+                // Cut in the middle of this write: any part of it may be found.
+                let change = Change::Write { offset: offset as usize, bytes: bytes.to_vec() };
+                state.files[self.number].unsynced.push(change);
+            }
+            return Err(cut);
+        }
         let failing = strikes(&mut state.faults.failing_write);
         let torn = if failing { bytes.len() / 2 / SECTOR * SECTOR } else { bytes.len() };
         let change = Change::Write { offset: offset as usize, bytes: bytes[..torn].to_vec() };
@@ -200,10 +251,15 @@ impl DiskFile for SimFile {
     }
 
     fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
-        let state = self.disk.state();
+        let mut state = self.disk.state();
+        let bad = state.faults.unreadable.as_ref().and_then(|path| state.names.get(path));
+        if bad == Some(&self.number) {
+            return Err(io::Error::other("unreadable"));
+        }
         let bytes = state.files[self.number].now.get(offset as usize..).unwrap_or_default();
         let count = bytes.len().min(into.len());
         into[..count].copy_from_slice(&bytes[..count]);
+        state.bytes_read += count as u64;
         Ok(count)
     }
 
@@ -279,6 +335,9 @@ impl Disk for SimDisk {
         let mut state = self.state();
         state.find(path)?;
         state.operate()?;
+        if state.faults.undeletable {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
         state.names.remove(path);
         Ok(())
     }

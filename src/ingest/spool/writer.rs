@@ -172,6 +172,9 @@ impl Writer {
                 log.durable()
             };
             shared.announce(durable);
+            // The log has let go of the file if it came to nothing.
+            self.own = None;
+            shared.remove_empty();
             return Err(error);
         }
         // From here on the file belongs to the log.
@@ -272,9 +275,17 @@ impl Shared {
         self.check_space(size)?;
         let id = self.log().number_segment();
         let file = self.disk.create(&self.path_of(id), size)?;
-        self.disk.sync_dir(&self.dir)?;
-        let mut log = self.log();
-        log.activate(Segment::new(id, file), size);
-        log.reserve(length).ok_or(SpoolError::Full)
+        if let Err(error) = self.disk.sync_dir(&self.dir) {
+            // Nothing is in it; if it stays, the next start removes it.
+            drop(self.remove_file(id));
+            return Err(error.into());
+        }
+        let reservation = {
+            let mut log = self.log();
+            log.activate(Segment::new(id, file), size);
+            log.reserve(length).ok_or(SpoolError::Full)
+        };
+        self.remove_empty();
+        reservation
     }
 }

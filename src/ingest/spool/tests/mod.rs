@@ -1,5 +1,8 @@
 //! What a spool promises, on a disk that keeps none of its own promises.
 
+mod faults;
+mod starts;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -7,14 +10,21 @@ use std::sync::{Arc, Mutex};
 use rand::rngs::StdRng;
 use rand::{Rng, RngCore, SeedableRng};
 
-use super::sim::{Faults, SimDisk};
+use super::sim::SimDisk;
 use super::*;
 use crate::domain::{DeviceId, Micros};
 
 const DIR: &str = "/spool";
 
 fn small() -> SpoolOptions {
-    SpoolOptions { segment_size: 128 << 10, buffer_size: 16 << 10, keep_buffers: 4, keep_free: 0 }
+    SpoolOptions {
+        segment_size: 128 << 10,
+        buffer_size: 16 << 10,
+        keep_buffers: 4,
+        keep_free: 0,
+        checkpoint: 100 << 10,
+        quiet: Duration::from_secs(3_600),
+    }
 }
 
 fn meta(number: u64) -> RecordMeta {
@@ -110,31 +120,37 @@ async fn nothing_acknowledged_is_lost_whenever_the_power_goes() {
         let spool = open(&disk);
         let before = disk.operations();
         disk.cut_power_after(StdRng::seed_from_u64(seed).random_range(0..120));
-        let acknowledged = send_concurrently(&spool).await;
+        let acknowledged = send_concurrently(&spool, 0).await;
         assert!(disk.operations() > before);
         drop(spool);
-
-        let back = open(&disk.after_power_cut(seed));
-        let found = verified(&back);
-        assert!(found.contains_key(&1_000), "seed {seed}");
-        for (number, position) in &acknowledged {
-            let kept = found.get(number).unwrap_or_else(|| panic!("seed {seed}: object {number} was acknowledged"));
-            assert_eq!(kept.position, *position);
+        for found in [disk.after_losing_the_unsynced(), disk.after_power_cut(seed)] {
+            assert_all_there(seed, &found, &acknowledged).await;
         }
-        // And life goes on.
-        let next = store(&back, 2_000).await.unwrap();
-        assert!(acknowledged.values().all(|position| *position < next.position), "positions are never reused");
     }
 }
 
-async fn send_concurrently(spool: &Spool) -> BTreeMap<u64, Position> {
+async fn assert_all_there(seed: u64, disk: &SimDisk, acknowledged: &BTreeMap<u64, Position>) {
+    let back = open(disk);
+    let found = verified(&back);
+    assert!(found.contains_key(&1_000), "seed {seed}");
+    for (number, position) in acknowledged {
+        let kept = found.get(number).unwrap_or_else(|| panic!("seed {seed}: object {number} was acknowledged"));
+        assert_eq!(kept.position, *position);
+    }
+    // And life goes on.
+    let next = store(&back, 2_000).await.unwrap();
+    assert!(acknowledged.values().all(|position| *position < next.position), "positions are never reused");
+}
+
+/// 32 objects, numbered from `first`, from four senders; what was acknowledged.
+async fn send_concurrently(spool: &Spool, first: u64) -> BTreeMap<u64, Position> {
     let acknowledged = Arc::new(Mutex::new(BTreeMap::new()));
     let mut senders = tokio::task::JoinSet::new();
     for sender in 0..4 {
         let (spool, acknowledged) = (spool.clone(), acknowledged.clone());
         senders.spawn(async move {
             for number in 0..8 {
-                let number = sender * 8 + number;
+                let number = first + sender * 8 + number;
                 if let Ok(receipt) = store(&spool, number).await {
                     acknowledged.lock().unwrap().insert(number, receipt.position);
                 }
@@ -145,41 +161,6 @@ async fn send_concurrently(spool: &Spool) -> BTreeMap<u64, Position> {
         ended.unwrap();
     }
     Arc::into_inner(acknowledged).unwrap().into_inner().unwrap()
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_failed_write_or_sync_fails_its_objects_alone_and_for_good() {
-    for seed in 0..60 {
-        let disk = SimDisk::default();
-        let spool = open(&disk);
-        let nth = Some(seed % 20);
-        let faults = if seed % 2 == 0 {
-            Faults { failing_sync: nth, ..Faults::default() }
-        } else {
-            Faults { failing_write: nth, ..Faults::default() }
-        };
-        disk.set_faults(faults);
-        let acknowledged = send_concurrently(&spool).await;
-        assert!(acknowledged.len() >= 20, "the spool recovers by itself: {} of 32 after one fault", acknowledged.len());
-        let readable: Vec<u64> = verified(&spool).into_keys().collect();
-        assert_eq!(readable, acknowledged.keys().copied().collect::<Vec<_>>(), "readers see what was acknowledged");
-        drop(spool);
-        let found = verified(&open(&disk.after_power_cut(seed)));
-        assert!(acknowledged.keys().all(|number| found.contains_key(number)), "seed {seed}");
-    }
-}
-
-#[tokio::test]
-async fn a_full_disk_refuses_and_takes_again_when_there_is_room() {
-    let disk = SimDisk::default();
-    let spool = open(&disk);
-    disk.set_free(1000);
-    assert!(matches!(store(&spool, 1).await, Err(SpoolError::Full)));
-    assert!(matches!(store(&spool, 5).await, Err(SpoolError::Full)), "a large one");
-    disk.set_free(u64::MAX);
-    store(&spool, 2).await.unwrap();
-    store(&spool, 10).await.unwrap();
-    assert_eq!(verified(&spool).into_keys().collect::<Vec<_>>(), [2, 10]);
 }
 
 #[tokio::test]
@@ -249,8 +230,7 @@ async fn a_record_inside_an_object_is_not_a_record() {
     let mut zero = buffer::AlignedBuf::new(1);
     zero.fill(0);
     file.write_at(&zero, outer.offset).unwrap();
-    drop(spool);
-    assert!(open(&other).read_from(Position::START, 10).is_empty());
+    assert!(open(&other.after_kill()).read_from(Position::START, 10).is_empty());
 }
 
 #[test]
