@@ -117,7 +117,7 @@ async fn check_quarantine(on: &Checked, spool: &Spooled, findings: &mut Findings
 /// What is wrong with the claimed bytes; none: nothing.
 async fn fault(on: &Checked, spool: &Spooled, claim: &Claim<'_>) -> Result<Option<String>, CheckError> {
     match claim.place {
-        Place::Spool { segment, offset, length, .. } => Ok(match spool.at(*segment, *offset) {
+        Place::Spool { segment, offset, length, .. } => Ok(match spool.at(*segment, *offset).await? {
             None => Some(format!("segment {segment:016x} of the spool has no whole object at {offset}")),
             Some(record) if record.crc32 != claim.crc32 || record.length != *length => {
                 Some(format!("segment {segment:016x} of the spool has another object at {offset}"))

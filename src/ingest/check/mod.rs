@@ -1,7 +1,7 @@
 //! `yunying check`: spool, packs, index, event chain and sealed reports agree, or a list of what does not.
 //!
-//! Reads only, also while a center runs on the same data: what seems wrong is looked at again in the newest rows before
-//! it is said, since a series may be sealed between two looks.
+//! Reads only, also while a center runs on the same data: what seems wrong is looked at again, in the newest rows and in
+//! the spool as it is by then, before it is said, since objects come and series are sealed between two looks.
 
 mod chain;
 pub(super) mod instances;
@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use super::bytes::InstanceBytes;
-use super::spool::{Inspection, Record, SpoolError};
+use super::spool::{Inspection, Record, SegmentId, SpoolError};
 use crate::archive::{Archive, ArchiveError};
 use crate::index::{Db, Error as IndexError};
 
@@ -62,18 +62,23 @@ pub enum CheckError {
 
 /// Checks everything; see [`Findings`].
 pub async fn check(on: &Checked) -> Result<Findings, CheckError> {
+    check_with(on, &Spooled::inspect(on).await?).await
+}
+
+/// As [`check`], with the spool as it was a while ago.
+pub(super) async fn check_with(on: &Checked, spool: &Spooled) -> Result<Findings, CheckError> {
     let mut findings = Findings::default();
-    let spool = Spooled::inspect(on).await?;
     findings.counted("objects in the spool", spool.inspection.records.len() as u64);
-    spooled::check(on, &spool, &mut findings).await?;
-    instances::check(on, &spool, &mut findings).await?;
-    packs::check(on, &spool, &mut findings).await?;
+    spooled::check(on, spool, &mut findings).await?;
+    instances::check(on, spool, &mut findings).await?;
+    packs::check(on, spool, &mut findings).await?;
     chain::check(on, &mut findings).await?;
     Ok(findings)
 }
 
 /// The spool as it lies on disk, by where each object begins.
 pub(super) struct Spooled {
+    directory: PathBuf,
     inspection: Inspection,
     by_place: HashMap<(u64, u64), usize>,
 }
@@ -81,18 +86,24 @@ pub(super) struct Spooled {
 impl Spooled {
     pub(super) async fn inspect(on: &Checked) -> Result<Self, CheckError> {
         let directory = on.spool_dir.clone();
-        let inspected = tokio::task::spawn_blocking(move || {
-            if directory.exists() { super::spool::inspect(&directory) } else { Ok(Inspection::default()) }
+        let inspected = tokio::task::spawn_blocking({
+            let directory = directory.clone();
+            move || if directory.exists() { super::spool::inspect(&directory) } else { Ok(Inspection::default()) }
         });
         let inspection = inspected.await.map_err(|_| CheckError::Interrupted)??;
         let places = inspection.records.iter().enumerate();
         let by_place = places.map(|(index, record)| ((record.segment.0, record.offset), index)).collect();
-        Ok(Self { inspection, by_place })
+        Ok(Self { directory, inspection, by_place })
     }
 
-    /// The whole record that begins there.
-    fn at(&self, segment: u64, offset: u64) -> Option<&Record> {
-        self.by_place.get(&(segment, offset)).and_then(|index| self.inspection.records.get(*index))
+    /// The whole record that begins there: of those found, or received since.
+    async fn at(&self, segment: u64, offset: u64) -> Result<Option<Record>, CheckError> {
+        if let Some(found) = self.by_place.get(&(segment, offset)) {
+            return Ok(self.inspection.records.get(*found).cloned());
+        }
+        let directory = self.directory.clone();
+        let look = move || super::spool::inspect_at(&directory, SegmentId(segment), offset);
+        Ok(tokio::task::spawn_blocking(look).await.map_err(|_| CheckError::Interrupted)??)
     }
 }
 

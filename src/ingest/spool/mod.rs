@@ -82,7 +82,7 @@ use tokio::sync::watch;
 pub use disk::{Disk, DiskFile, OsDisk};
 pub use log::SegmentInfo;
 pub use record::{BLOCK, Position, Record, RecordMeta, SegmentId};
-pub use replay::{Inspection, inspect};
+pub use replay::{Inspection, inspect, inspect_at};
 pub use writer::Writer;
 
 use buffer::BufferPool;

@@ -98,6 +98,19 @@ pub fn inspect(dir: &Path) -> Result<Inspection, SpoolError> {
     Ok(found)
 }
 
+/// The whole record whose Part-10 file begins at `offset` of `segment` now, if there is one.
+pub fn inspect_at(dir: &Path, segment: SegmentId, offset: u64) -> Result<Option<Record>, SpoolError> {
+    let disk = OsDisk;
+    let Some(header_offset) = offset.checked_sub(BLOCK as u64) else { return Ok(None) };
+    let Some((key, _)) = read_state(&disk, dir)? else { return Ok(None) };
+    let Some(file) = open_unless_released(&disk, &dir.join(file_name(segment)))? else { return Ok(None) };
+    let mut buffer = AlignedBuf::new(SCAN_BUFFER / BLOCK);
+    let read = file.read_at(&mut buffer[..BLOCK], header_offset)?;
+    let Some(record) = decode_header(&buffer[..read], &key, segment, header_offset) else { return Ok(None) };
+    let whole = payload_matches(&*file, &record, file.length()?, &mut buffer)?;
+    Ok(whole.then_some(record))
+}
+
 fn open_unless_released(disk: &dyn Disk, path: &Path) -> io::Result<Option<Arc<dyn DiskFile>>> {
     match disk.open(path) {
         Ok(file) => Ok(Some(file)),

@@ -1,18 +1,21 @@
 //! `yunying check` finds nothing in what is whole, and names whatever is not.
 
 use super::*;
-use crate::ingest::check::{Checked, check};
+use crate::ingest::check::{Checked, Spooled, check, check_with};
 
 impl Intake {
-    async fn wrong(&self) -> Vec<String> {
-        let on = Checked {
+    fn checked(&self) -> Checked {
+        Checked {
             db: self.db.clone(),
             archive: self.archive.clone(),
             node: NODE.into(),
             spool_dir: self.spool_dir.path().to_owned(),
             deep: true,
-        };
-        check(&on).await.unwrap().wrong
+        }
+    }
+
+    async fn wrong(&self) -> Vec<String> {
+        check(&self.checked()).await.unwrap().wrong
     }
 
     async fn run(&self, sql: &'static str) {
@@ -60,6 +63,20 @@ async fn received_but_not_yet_indexed_is_not_wrong() {
         let intake = Intake::some_of_everything(db).await;
         intake.receive(&slice(5)).await;
         assert_eq!(intake.wrong().await, Vec::<String>::new());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_comes_while_a_check_is_under_way_is_not_wrong() {
+    on_both_engines(async |db| {
+        let intake = Intake::some_of_everything(db).await;
+        let on = intake.checked();
+        let seen = Spooled::inspect(&on).await.unwrap();
+        intake.receive(&slice(6)).await;
+        intake.receive(&Object { dataset: vec![0xfe; 700], ..slice(7) }).await;
+        intake.index().await;
+        assert_eq!(check_with(&on, &seen).await.unwrap().wrong, Vec::<String>::new());
     })
     .await;
 }
