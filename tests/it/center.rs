@@ -79,10 +79,26 @@ impl Center {
 
     /// The same, with more flags.
     pub fn start_with(&mut self, flags: &[&str]) {
+        self.launch_as(Command::new(YUNYING), flags);
+        self.wait_until_ready();
+    }
+
+    /// Starts the center and waits for nothing.
+    pub fn launch(&mut self) {
+        self.launch_as(Command::new(YUNYING), &[]);
+    }
+
+    /// The same under `wrapper`, a command that becomes the program that its last words name.
+    pub fn launch_under(&mut self, mut wrapper: Command) {
+        wrapper.arg(YUNYING);
+        self.launch_as(wrapper, &[]);
+    }
+
+    fn launch_as(&mut self, mut command: Command, flags: &[&str]) {
         assert!(self.running.is_none(), "this center already runs");
         let log = File::options().create(true).append(true).open(self.log()).expect("a log file");
-        let child = self
-            .program()
+        command.env("YUNYING_DATA", self.data()).envs(self.environment.iter().cloned());
+        let child = command
             .arg("center")
             .args(["--http", &self.http.to_string(), "--dimse", &self.dimse.to_string()])
             .args(flags)
@@ -92,6 +108,9 @@ impl Center {
             .spawn()
             .expect("yunying center starts");
         self.running = Some(child);
+    }
+
+    pub fn wait_until_ready(&mut self) {
         let deadline = Instant::now() + Duration::from_secs(60);
         while !http::get(self.http, "/readyz", &[]).is_ok_and(|answer| answer.status == 200) {
             let ended = self.running.as_mut().and_then(|child| child.try_wait().expect("a child can be asked"));
@@ -107,6 +126,16 @@ impl Center {
             child.kill().expect("a child can be killed");
             child.wait().expect("a killed child ends");
         }
+    }
+
+    /// Asks the center to end, as a service manager does, and waits until it has.
+    pub fn stop(&mut self) {
+        let mut child = self.running.take().expect("a running center");
+        // SAFETY: a plain system call; the child was not waited for, so the pid is still its own.
+        let asked = unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGTERM) };
+        assert_eq!(asked, 0, "a running center can be asked to end");
+        let ended = child.wait().expect("a child ends");
+        assert!(ended.success(), "the center ended with {ended}");
     }
 
     /// What the center printed so far.
@@ -134,10 +163,12 @@ impl Drop for Center {
     }
 }
 
-/// A port on loopback that nobody has at this moment.
+/// A port on loopback that nobody has at this moment. Not one of those that outgoing connections get: they would take it
+/// while a center is down, a sender's attempt to connect to it first of all.
 pub fn free_port() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("a bound listener has an address")
+    let candidates = (0..1_000).map(|_| SocketAddr::from((Ipv4Addr::LOCALHOST, rand::random_range(10_000..32_000))));
+    let mut free = candidates.filter(|candidate| TcpListener::bind(candidate).is_ok());
+    free.next().expect("a free port")
 }
 
 /// Runs a program to its end, with `input` on its standard input.

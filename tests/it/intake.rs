@@ -43,6 +43,7 @@ impl Caller {
         self.get_as(center, path, "*/*")
     }
 
+    /// The same, as one of the media types in `accept`.
     pub fn get_as(&self, center: &Center, path: &str, accept: &str) -> http::Answer {
         let bearer = format!("Bearer {}", self.token);
         let answer = http::get(center.http, path, &[("Authorization", &bearer), ("Accept", accept)]);
@@ -85,9 +86,16 @@ pub fn send(center: &Center, ae: &str) {
     assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stdout));
 }
 
-pub fn check(center: &Center) {
-    let output = center.program().args(["check", "--deep"]).output().expect("yunying check runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+pub fn check(center: &Center) -> String {
+    check_with(center, &["--deep"])
+}
+
+/// What `yunying check` said, which had nothing to find.
+pub fn check_with(center: &Center, flags: &[&str]) -> String {
+    let output = center.program().arg("check").args(flags).output().expect("yunying check runs");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    said
 }
 
 /// Waits until `ready` gives something.

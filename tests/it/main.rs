@@ -6,11 +6,13 @@
 mod browser;
 mod center;
 mod everything;
+mod exams;
 #[path = "../../xtask/src/http.rs"]
 #[allow(dead_code, reason = "shared with xtask, which uses all of it")]
 mod http;
 mod intake;
 mod journey;
+mod kills;
 mod measure;
 mod need;
 mod outside;
@@ -18,5 +20,6 @@ mod outside;
 mod postgres;
 #[path = "../../src/archive/testing/s3.rs"]
 mod s3;
+mod sender;
 mod shared_stores;
 mod wire;
