@@ -22,4 +22,5 @@ mod postgres;
 mod s3;
 mod sender;
 mod shared_stores;
+mod trace;
 mod wire;

@@ -11,6 +11,13 @@ pub fn program(name: &str) -> Option<PathBuf> {
     found.or_else(|| skip(&format!("the program {name}")))
 }
 
+/// strace, where it is allowed to trace.
+pub fn strace() -> Option<PathBuf> {
+    let strace = program("strace")?;
+    let tried = std::process::Command::new(&strace).args(["-D", "-f", "-o", "/dev/null", "true"]).output();
+    if tried.is_ok_and(|tried| tried.status.success()) { Some(strace) } else { skip("permission to trace processes") }
+}
+
 /// A Python with pydicom, pynetdicom, dicomweb-client and numpy.
 pub fn python() -> Option<PathBuf> {
     let named = std::env::var_os("YUNYING_PYTHON").map(PathBuf::from);
