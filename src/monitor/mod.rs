@@ -24,7 +24,7 @@ use self::exposition::{Exposition, Label};
 use self::journey::Kind;
 use self::log::{Counted, Figures, LogReader};
 use crate::clock;
-use crate::domain::Micros;
+use crate::domain::{CaseState, Micros};
 use crate::index::{self, Db, EventKind, figures};
 use crate::ingest::Ingest;
 use crate::ingest::activity::Activity;
@@ -227,8 +227,9 @@ struct Waiting {
 impl Waiting {
     fn write(&self, out: &mut Exposition) {
         let mut open = out.gauge("yunying_cases_open", "Cases whose report is not signed, by state.");
-        for of_state in &self.cases {
-            open.sample(&[("state", of_state.state.word())], of_state.cases as f64);
+        for state in CaseState::ALL.iter().filter(|state| **state != CaseState::Signed) {
+            let cases = self.cases.iter().find(|of_state| of_state.state == *state).map_or(0, |of_state| of_state.cases);
+            open.sample(&[("state", state.word())], cases as f64);
         }
         let overdue: i64 = self.cases.iter().map(|of_state| of_state.overdue).sum();
         out.gauge("yunying_cases_overdue", "Of these, cases past the time their report was due.")
@@ -280,7 +281,7 @@ mod tests {
     use super::testing::Parsed;
     use super::*;
     use crate::config::Config;
-    use crate::domain::{CaseState, Urgency};
+    use crate::domain::Urgency;
     use crate::index::testing::{on_both_engines, seed_case};
     use crate::index::{Event, events};
 
@@ -315,6 +316,7 @@ mod tests {
             let text = monitor.metrics().await;
             let parsed = Parsed::strictly(&text);
             assert_eq!(parsed.value("yunying_cases_open", &[("state", "drafted")]), Some(1.0));
+            assert_eq!(parsed.value("yunying_cases_open", &[("state", "queued")]), Some(0.0));
             assert_eq!(parsed.value("yunying_sign_in_failures_total", &[]), Some(1.0));
             assert_eq!(parsed.value("yunying_database_up", &[]), Some(1.0));
             let labels = [("from", "queued"), ("to", "assigned"), ("modality", "CT"), ("urgency", "stat")];
