@@ -26,7 +26,7 @@
 //! | [`reporting`], [`signing`] | templates, the report's states, the PDF; canonical content and seals |
 //! | [`delivery`] | readers of the event log that carry signed reports out: today the PDF |
 //! | [`web`] | the application, its JSON API, DICOMweb, the live stream |
-//! | [`monitor`] | readiness, and figures for Prometheus: counters and a reader of the event log |
+//! | [`monitor`] | whether the center can work, and figures for Prometheus: counters and a reader of the event log |
 //! | [`sample`] | synthetic, plausible studies |
 //! | [`center`], [`cli`], [`config`], [`clock`] | starting it all; subcommands; settings; the one clock |
 //!
@@ -68,7 +68,8 @@
 //! 6. [`web`] holds no SQL; [`index`] knows no HTTP status; only [`dimse`] knows association details.
 //! 7. A signed report is immutable; the writer never reviews their own report.
 //! 8. Every route names the roles that may call it; every query carries the caller's site scope.
-//! 9. Every SQL path runs the same contract tests on SQLite and PostgreSQL.
+//! 9. Every SQL path runs the same contract tests on SQLite and PostgreSQL, every archive path on the local file system
+//!    and on S3.
 //! 10. One instance on one machine needs nothing but the binary.
 
 pub mod archive;

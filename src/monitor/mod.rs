@@ -2,9 +2,9 @@
 //! ([`Monitor::metrics`]).
 //!
 //! Owns the reader of the event log that counts steps of studies' journeys ([`log`]) and the text format ([`exposition`]).
-//! Figures begin with the process, hold no person, study or site, and say of cases no more than modality and urgency. What is
-//! read from the event log or the database is that of the whole center: where several nodes share one, each shows the same.
-//! Never changes anything, and nothing waits for it.
+//! Figures begin with the process, hold no person, study or site, and say of cases no more than modality and urgency.
+//! What is read from the event log or the database is that of the whole center: where several nodes share one, each shows
+//! the same. Never changes anything, and nothing waits for it.
 
 pub mod exposition;
 pub mod journey;
@@ -117,7 +117,8 @@ impl Monitor {
         }
     }
 
-    /// Tries, or says what came of the last try if that is new enough. A disk that hangs holds one try, not one for each question.
+    /// Tries, or says what came of the last try if that is new enough. A disk that hangs holds one try, not one for each
+    /// question.
     async fn spool_takes_writes(&self) -> Option<NotReady> {
         let (tried, spool) = (self.tried.clone(), self.spool.clone());
         let answer = async move {
@@ -143,7 +144,8 @@ impl Monitor {
         }
     }
 
-    /// All figures in Prometheus' text format. With the database down, those it would give are missing and the rest is there.
+    /// All figures in Prometheus' text format. With the database down, those it would give are missing and the rest is
+    /// there.
     pub async fn metrics(&self) -> String {
         let waiting = timeout(PATIENCE, self.waiting()).await.ok().and_then(Result::ok);
         let mut out = Exposition::default();
@@ -228,7 +230,8 @@ impl Waiting {
     fn write(&self, out: &mut Exposition) {
         let mut open = out.gauge("yunying_cases_open", "Cases whose report is not signed, by state.");
         for state in CaseState::ALL.iter().filter(|state| **state != CaseState::Signed) {
-            let cases = self.cases.iter().find(|of_state| of_state.state == *state).map_or(0, |of_state| of_state.cases);
+            let cases =
+                self.cases.iter().find(|of_state| of_state.state == *state).map_or(0, |of_state| of_state.cases);
             open.sample(&[("state", state.word())], cases as f64);
         }
         let overdue: i64 = self.cases.iter().map(|of_state| of_state.overdue).sum();

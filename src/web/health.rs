@@ -1,8 +1,8 @@
 //! For those who watch the center: is it alive, can it work, and how is it doing.
 //!
-//! `/healthz` and `/readyz` are for anybody and say no more than that. `/metrics` holds figures only, but those are nobody's
-//! outside: over loopback, with no proxy in between, they are free; from anywhere else they need a token that sees all sites.
-//! `admin` is the role for that: its token opens no image and no report.
+//! `/healthz` and `/readyz` are for anybody and say no more than that. `/metrics` holds figures only, but those are not
+//! for everybody: over loopback, with no proxy in between, they are free; from anywhere else they need a token that sees
+//! all sites. `admin` is the role for that: its token opens no image and no report.
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};

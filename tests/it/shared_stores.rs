@@ -1,5 +1,5 @@
-//! A center on the stores that several nodes would share, PostgreSQL and S3: it does what it does on one machine's own, and a
-//! store that is down for a while keeps nobody from sending.
+//! A center on the stores that several nodes would share, PostgreSQL and S3: it does what it does on one machine's own,
+//! and a store that is down for a while keeps nobody from sending.
 
 use std::path::PathBuf;
 
