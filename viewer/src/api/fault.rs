@@ -82,7 +82,7 @@ fn said(code: &str) -> Option<Text> {
         "forbidden" | "not_the_writer" | "not_a_reviewer" => say::P_FORBIDDEN,
         "csrf" => say::P_CSRF,
         "not_found" => say::P_NOT_FOUND,
-        "stale" => say::P_CHANGED,
+        "stale" | "case_changed" => say::P_CHANGED,
         "stale_rev" => say::P_DRAFT_CONFLICT,
         "lease_lost" => say::P_LEASE_LOST,
         "blank_slots" => say::P_BLANK,
@@ -95,7 +95,7 @@ fn said(code: &str) -> Option<Text> {
         "needs_no_review" => say::P_NEEDS_NO_REVIEW,
         "refused" | "wrong_report_state" => say::P_STATE,
         "too_long" => say::P_TOO_LARGE,
-        "unavailable" => say::P_UNAVAILABLE,
+        "unavailable" | "busy" => say::P_UNAVAILABLE,
         "internal" => say::P_INTERNAL,
         _ => return None,
     })

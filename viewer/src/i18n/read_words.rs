@@ -58,6 +58,13 @@ super::table! {
     CHECK_SIDES_DIFFER: "意见里的“{0}”所见未提", "“{0}” in the impression is not in the findings";
     CHECK_PREVIEW: "图像还没到齐，先别签署", "The image is not whole yet; signing waits";
     CHECK_EMPTY: "{0}还没写", "{0} not written";
+    NEWS_QUESTION: "机构改了临床问题", "The site changed the clinical question";
+    NEWS_IMAGES: "又到了 {0} 幅图像", "{0} more images came";
+    NEWS_BOTH: "机构改了临床问题，又到了 {0} 幅图像", "The site changed the clinical question, and {0} more images came";
+    NEWS_SEE: "看一看", "Look";
+    NEWS_FIRST: "这例有变化，先看一看（F4）再签署", "This case has changed; look first (F4), then sign";
+    QUESTION_CHANGED: "刚改过", "changed just now";
+    CHANGED_SINCE: "提交之后机构改了临床问题，请退回给写报告的医师。", "The site changed the question after it was submitted. Send it back to its writer.";
     SUBMIT: "提交审核", "Submit for review";
     SIGN: "签署", "Sign";
     SIGN_AND_NEXT: "签署后自动打开下一例", "The next case opens after signing";
@@ -108,6 +115,7 @@ super::table! {
 
     KEY_SWITCH: "图像 ↔ 报告", "Image ↔ report";
     KEY_TEMPLATE: "选模板", "Choose template";
+    KEY_NEWS: "看这例的变化", "What changed in this case";
     KEY_BLANK: "下一空 / 上一空", "Next / previous blank";
     KEY_SUBMIT: "提交审核并打开下一例", "Submit, open the next";
     KEY_SIGN: "签署", "Sign";

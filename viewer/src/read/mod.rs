@@ -1,11 +1,14 @@
 //! The reading room: image and report side by side, one case at a time, everything from the keyboard.
 
 mod banner;
+mod changes;
 mod checks;
 mod draft;
 mod editor;
 mod idle;
 mod keep;
+mod news;
+mod opening;
 mod pane;
 mod region;
 mod room;
@@ -22,19 +25,21 @@ use leptos::prelude::*;
 pub use region::{ImageRegion, viewer_study};
 
 use crate::app::App;
-use crate::i18n::{say, t};
+use crate::i18n::{fill, say, t};
 use crate::ui::{KeyLine, KeysOverlay, icon};
 use crate::web;
 use banner::Banner;
 use idle::{IdleDesk, OpeningCase};
+use news::News;
 use pane::{Asked, EDITORS, ReportPane, ask};
-use room::{Purpose, Room};
+use room::{Purpose, Room, Said};
 use sign::Asking;
 use trouble::Trouble;
 
 const KEYS: &[KeyLine] = &[
     ("F6", say::KEY_SWITCH),
     ("F2", say::KEY_TEMPLATE),
+    ("F4", say::KEY_NEWS),
     ("Tab  Shift+Tab", say::KEY_BLANK),
     ("Ctrl+Enter", say::KEY_SUBMIT),
     ("F10", say::KEY_SIGN),
@@ -66,17 +71,19 @@ pub fn ReadPage() -> impl IntoView {
     let viewer = room.viewer;
     let open = Memo::new(move |_| room.active.with(Option::is_some));
     let case = move || room.active.with(|active| active.as_ref().map(|active| active.row.case.to_string()));
-    let study = Signal::derive(move || {
+    // What stays the same of the open case is not drawn anew when something else of it changes.
+    let study = Memo::new(move |_| {
         room.active.with(|active| active.as_ref().map(|active| viewer_study(&active.row, &active.images)))
     });
+    let pane = Memo::new(move |_| room.active.with(|active| active.as_ref().map(|active| active.row.case)));
     let busy = move || asked.with(Option::is_some) || keys.get() || room.undecided();
     let keyboard = Signal::derive(move || open.get() && !in_report.get() && !busy());
     view! {
         <div class="room" data-testid="room">
             <Banner room=room/>
             <main class="reading" class:empty=move || !open.get() data-testid="reading" data-case=case>
-                <ImageRegion study=study keyboard=keyboard handle=viewer/>
-                {move || match room.active.get() {
+                <ImageRegion study=study.into() keyboard=keyboard handle=viewer/>
+                {move || match pane.get().and_then(|_| room.active.get_untracked()) {
                     Some(active) => view! { <ReportPane room=room active=active asked=asked/> }.into_any(),
                     None if room.opening.with(Option::is_some) => view! { <OpeningCase room=room/> }.into_any(),
                     None => view! { <IdleDesk room=room/> }.into_any(),
@@ -87,6 +94,15 @@ pub fn ReadPage() -> impl IntoView {
             <Trouble room=room/>
             <KeysOverlay lines=KEYS open=keys/>
         </div>
+    }
+}
+
+fn news_words(news: &News) -> String {
+    let images = news.images.to_string();
+    match (news.question, news.images) {
+        (true, 0) => t(say::NEWS_QUESTION).to_owned(),
+        (true, _) => fill(say::NEWS_BOTH, &[&images]),
+        (false, _) => fill(say::NEWS_IMAGES, &[&images]),
     }
 }
 
@@ -144,6 +160,9 @@ fn watch_keys(room: Room, asked: RwSignal<Option<Asked>>, in_report: ReadSignal<
         } else if web::pressed(&event, "F2") {
             event.prevent_default();
             web::focus_selector("#template");
+        } else if web::pressed(&event, "F4") {
+            event.prevent_default();
+            room.see_news();
         } else if web::pressed(&event, "F10") || (writing && web::pressed(&event, "Ctrl+Enter")) {
             event.prevent_default();
             // The writer's signature under a report that needs two is its submission.
@@ -162,13 +181,30 @@ fn insert_measurement(room: Room) {
     }
 }
 
+/// What the reader has not seen of the open case; until then nobody signs.
+#[component]
+fn NewsLine(room: Room) -> impl IntoView {
+    view! {
+        <span role="status">
+            {move || room.news.get().map(|news| view! {
+                <span class="amber" data-testid="news">{icon("warn")}" "{news_words(&news)}</span>
+                <button class="linkish" data-testid="news-see" on:click=move |_| room.see_news()>{t(say::NEWS_SEE)}" "<kbd>"F4"</kbd></button>
+            })}
+        </span>
+    }
+}
+
 /// The line at the foot: what just happened, who has the keyboard.
 #[component]
 fn Strip(room: Room, in_report: ReadSignal<bool>, keys: RwSignal<bool>) -> impl IntoView {
     let open = move || room.active.with(Option::is_some);
     view! {
         <footer class="strip small" data-testid="strip">
-            <span role="status" class="clip" data-testid="said">{move || room.said.get().map(|said| view! { <span class="done">{icon("check")}</span>" "{said} })}</span>
+            <NewsLine room=room/>
+            <span role="status" class="clip" data-testid="said">{move || room.said.get().map(|said| match said {
+                Said::Done(words) => view! { <span class="done">{icon("check")}</span>" "{words} }.into_any(),
+                Said::NotYet(words) => view! { <span class="amber">{icon("warn")}</span>" "{words} }.into_any(),
+            })}</span>
             {move || room.desk.with(Option::is_some).then(|| room.fault.get()).flatten().map(|fault| view! { <span class="amber clip" role="alert">{icon("warn")}" "{fault.text()}</span> })}
             <span class="grow"></span>
             {move || open().then(|| {

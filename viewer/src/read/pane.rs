@@ -49,7 +49,7 @@ pub fn ReportPane(room: Room, active: Active, asked: RwSignal<Option<Asked>>) ->
                 {if review { writer(&active).into_any() } else { view! { <SavedMark draft=draft/><SavedAloud draft=draft/> }.into_any() }}
             </header>
             <div class="pane-body">
-                {question(&active)}
+                {question(room, &active)}
                 {note.map(|note| view! { <section class="note"><span class="label">{t(say::REVIEW_NOTE)}</span><p data-testid="review-note">{note}</p></section> })}
                 {templates.map(|(offer, load)| no_templates(offer, load))}
                 {move || draft.restored.get().then(|| view! { <p class="restored small" role="status">{icon("refresh")}{t(say::RESTORED)}</p> })}
@@ -73,13 +73,20 @@ pub fn ReportPane(room: Room, active: Active, asked: RwSignal<Option<Asked>>) ->
     }
 }
 
-fn question(active: &Active) -> impl IntoView + use<> {
-    let question = active.row.question.clone();
-    let none = question.is_empty();
+fn question(room: Room, active: &Active) -> impl IntoView + use<> {
+    let site = active.row.site.name.clone();
+    let question = Memo::new(move |_| {
+        room.active.with(|active| active.as_ref().map(|active| active.row.question.clone())).unwrap_or_default()
+    });
+    let words = move || match question.get() {
+        none if none.is_empty() => t(say::SITE_SAYS_NONE).to_owned(),
+        words => words,
+    };
     view! {
         <section class="note">
-            <span class="label">{icon("chat")}" "{active.row.site.name.clone()}<i class="dot"></i>{t(say::SITE_SAYS)}</span>
-            <p class:faint=none data-testid="site-question">{if none { t(say::SITE_SAYS_NONE).to_owned() } else { question }}</p>
+            <span class="label">{icon("chat")}" "{site}<i class="dot"></i>{t(say::SITE_SAYS)}
+                {move || room.asked_anew.get().then(|| view! { <i class="dot"></i><span class="amber" data-testid="question-changed">{t(say::QUESTION_CHANGED)}</span> })}</span>
+            <p class:faint=move || question.with(String::is_empty) data-testid="site-question">{words}</p>
         </section>
     }
 }
@@ -287,7 +294,7 @@ fn write_actions(active: &Active, room: Room, asked: RwSignal<Option<Asked>>) ->
     let draft = room.draft;
     let two = active.signatures_needed > 1;
     let ready =
-        move || blanks(draft) == 0 && !room.not_yet_whole() && draft.impression.with(|text| !text.trim().is_empty());
+        move || blanks(draft) == 0 && !room.not_yet_whole() && room.news.with(Option::is_none) && draft.impression.with(|text| !text.trim().is_empty());
     let (what, mark, word, key, after, testid) = if two {
         (Asked::Submit, "review", say::SUBMIT, "Ctrl+Enter", say::SUBMIT_AND_NEXT, "submit")
     } else {
@@ -319,8 +326,11 @@ pub fn ask(what: Asked, room: Room, asked: RwSignal<Option<Asked>>) {
     if untrack(|| room.undecided()) {
         return;
     }
-    if untrack(|| room.not_yet_whole()) {
-        room.said.set(Some(t(say::CHECK_PREVIEW).to_owned()));
+    if room.news.with_untracked(Option::is_some) {
+        room.not_yet(say::NEWS_FIRST);
+        crate::web::focus_selector("[data-testid=news-see]");
+    } else if untrack(|| room.not_yet_whole()) {
+        room.not_yet(say::CHECK_PREVIEW);
     } else if untrack(|| blanks(draft)) > 0 {
         first_blank(&EDITORS);
     } else if draft.impression.with_untracked(|text| text.trim().is_empty()) {

@@ -8,16 +8,18 @@ use std::time::Duration;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wire::{CaseRow, CaseState, Desk, Lease, ReportBody, StudyImages};
+use wire::{CaseRow, Desk, ReportBody, StudyImages};
 
 use super::draft::Draft;
+use super::news::{News, concerns};
+use super::opening::Opening;
 use super::region::not_yet_whole;
 use super::sign;
 use super::turn::{Own, PutOff, most_pressing, next_up};
 use crate::api::{self, Fault};
 use crate::app::App;
-use crate::i18n::{self, Text, fill};
-use crate::live;
+use crate::i18n::{Text, fill, t};
+use crate::live::{self, Beat};
 use crate::viewport::ViewerHandle;
 
 /// What the reader came to do with the open case.
@@ -41,12 +43,12 @@ pub struct Active {
     pub signatures_needed: u8,
 }
 
-/// A case on its way to the screen.
-#[derive(Clone, Debug)]
-pub struct Opening {
-    pub row: CaseRow,
-    lease: Option<Lease>,
-    pub fault: Option<Fault>,
+/// A line at the foot of the page.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Said {
+    Done(String),
+    /// Why what was asked for has to wait.
+    NotYet(String),
 }
 
 #[derive(Clone, Copy)]
@@ -58,8 +60,12 @@ pub struct Room {
     pub opening: RwSignal<Option<Opening>>,
     /// The lease of the open case is gone.
     pub lost: RwSignal<bool>,
+    /// What changed in the open case and was not seen yet.
+    pub news: RwSignal<Option<News>>,
+    /// The clinical question on the screen is not the one the case was opened with.
+    pub asked_anew: RwSignal<bool>,
     /// What just happened, for the line at the foot of the page.
-    pub said: RwSignal<Option<String>>,
+    pub said: RwSignal<Option<Said>>,
     pub draft: Draft,
     /// What the viewport says of the image on the screen.
     pub viewer: ViewerHandle,
@@ -70,20 +76,8 @@ pub struct Room {
     choosing: RwSignal<bool>,
     /// The last event the desk on the page reflects.
     reflects: StoredValue<i64>,
-    beating: RwSignal<u32>,
-}
-
-/// Why a case is not on the screen.
-enum NotOpened {
-    /// One was given to the reader meanwhile, and comes first.
-    InHand(Box<Desk>),
-    Fault(Fault),
-}
-
-impl From<Fault> for NotOpened {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
-    }
+    /// Rises with each case; the heartbeat of an older one ends itself.
+    pub(super) beating: RwSignal<u32>,
 }
 
 impl Room {
@@ -95,6 +89,8 @@ impl Room {
             active: RwSignal::new(None),
             opening: RwSignal::new(None),
             lost: RwSignal::new(false),
+            news: RwSignal::new(None),
+            asked_anew: RwSignal::new(false),
             said: RwSignal::new(None),
             draft: Draft::new(app),
             viewer: ViewerHandle::new(),
@@ -105,7 +101,16 @@ impl Room {
             beating: RwSignal::new(0),
         };
         let refresh = live::gathered(Duration::from_millis(250), move || room.refresh());
-        live::listen(move |_| refresh());
+        live::listen(move |beat| {
+            let open = room.active.with_untracked(|active| active.as_ref().map(|active| active.row.study));
+            let concerns = match beat {
+                Beat::Poll => true,
+                Beat::Event(event) => concerns(&event.kind, event.study, open),
+            };
+            if concerns {
+                refresh();
+            }
+        });
         // Also the page's sign of life: a desk nobody looks at gets no cases.
         let again = set_interval_with_handle(move || room.refresh(), Duration::from_secs(20));
         on_cleanup(move || {
@@ -135,13 +140,13 @@ impl Room {
         });
     }
 
-    fn failing(self, fault: Fault) {
+    pub(super) fn failing(self, fault: Fault) {
         self.app.notes(&fault);
         self.fault.try_set(Some(fault));
     }
 
     /// Nothing is on the page and nothing is coming: only then may a case be given to its reader.
-    fn free(self) -> bool {
+    pub(super) fn free(self) -> bool {
         self.idle() && self.choosing.try_get_untracked() == Some(false)
     }
 
@@ -183,7 +188,7 @@ impl Room {
     }
 
     /// Sets the desk where it says something new: what stands under the pointer is not redrawn for nothing.
-    fn take(self, mut desk: Desk) {
+    pub(super) fn take(self, mut desk: Desk) {
         let known = self.desk.try_with_untracked(|known| known.as_ref().map(|known| (known.now_us, known.seq)));
         // The page has been left meanwhile, or a later answer came first.
         let Some(known) = known.filter(|_| desk.seq >= self.reflects.get_value()) else { return };
@@ -191,6 +196,11 @@ impl Room {
         self.fault.set(None);
         if let Some((now_us, seq)) = known {
             (desk.now_us, desk.seq) = (now_us, seq);
+        }
+        let rows = desk.current.iter().map(|lease| &lease.row).chain(&desk.returned).chain(&desk.to_review);
+        let open = self.open_case();
+        if let Some(row) = rows.filter(|row| Some(row.case) == open).last() {
+            self.compare(row);
         }
         if self.desk.with_untracked(|known| known.as_ref() != Some(&desk)) {
             self.desk.set(Some(desk));
@@ -202,7 +212,7 @@ impl Room {
             && self.opening.try_with_untracked(Option::is_none).unwrap_or(false)
     }
 
-    fn open_if_idle(self) {
+    pub(super) fn open_if_idle(self) {
         if !self.idle() {
             return;
         }
@@ -212,75 +222,8 @@ impl Room {
         }
     }
 
-    /// With a lease: to write. Without: to take back what was returned, or to review what was submitted.
-    pub fn open(self, row: CaseRow, lease: Option<Lease>) {
-        if lease.is_none() {
-            self.wanted.set(None);
-        }
-        self.opening.set(Some(Opening { row, lease, fault: None }));
-        self.try_opening();
-    }
-
-    pub fn try_opening(self) {
-        let Some(opening) = self.opening.get_untracked() else { return };
-        self.opening.update(|opening| {
-            if let Some(opening) = opening {
-                opening.fault = None;
-            }
-        });
-        spawn_local(async move {
-            let case = opening.row.case;
-            let fetched = fetch(opening).await;
-            if self.opening.try_with_untracked(|now| now.as_ref().is_some_and(|now| now.row.case == case)) != Some(true)
-            {
-                return;
-            }
-            match fetched {
-                Ok((active, beat_seconds)) => self.show(active, beat_seconds),
-                Err(NotOpened::Fault(fault)) => self.failed(fault),
-                Err(NotOpened::InHand(desk)) => {
-                    self.opening.set(None);
-                    self.take(*desk);
-                    self.open_if_idle();
-                }
-            }
-        });
-    }
-
-    fn failed(self, fault: Fault) {
-        self.app.notes(&fault);
-        // A lease that ended meanwhile is no failure: the desk simply has something else now.
-        if fault.conflict() {
-            self.opening.set(None);
-            self.refresh();
-            return;
-        }
-        self.opening.update(|opening| {
-            if let Some(opening) = opening {
-                opening.fault = Some(fault);
-            }
-        });
-    }
-
-    fn show(self, active: Active, beat_seconds: u32) {
-        self.lost.set(false);
-        self.draft.seat(&active);
-        self.opening.set(None);
-        let lease = match &active.purpose {
-            Purpose::Write { lease } => Some(lease.clone()),
-            Purpose::Review => None,
-        };
-        let case = active.row.case;
-        self.active.set(Some(active));
-        let turn = self.beating.get_untracked() + 1;
-        self.beating.set(turn);
-        if let Some(lease) = lease {
-            spawn_local(self.beat(turn, case, lease, beat_seconds));
-        }
-    }
-
     /// Keeps the lease alive while the case is open.
-    async fn beat(self, turn: u32, case: i64, lease: String, seconds: u32) {
+    pub(super) async fn beat(self, turn: u32, case: i64, lease: String, seconds: u32) {
         let pause = i32::try_from(seconds.clamp(2, 120)).unwrap_or(30) * 1000;
         loop {
             api::sleep(pause).await;
@@ -309,6 +252,11 @@ impl Room {
         self.lost.get() || self.draft.conflict.with(Option::is_some)
     }
 
+    /// What was asked for has to wait.
+    pub fn not_yet(self, why: Text) {
+        self.said.set(Some(Said::NotYet(t(why).to_owned())));
+    }
+
     pub fn me(self) -> i64 {
         self.app.me.with_untracked(|me| me.as_ref().map_or(0, |me| me.account))
     }
@@ -328,7 +276,7 @@ impl Room {
         }
     }
 
-    fn open_case(self) -> Option<i64> {
+    pub(super) fn open_case(self) -> Option<i64> {
         self.active.try_with_untracked(|active| active.as_ref().map(|active| active.row.case)).flatten()
     }
 
@@ -337,7 +285,7 @@ impl Room {
         let Some(active) = self.active.try_get_untracked().flatten().filter(|active| active.row.case == case) else {
             return;
         };
-        self.said.set(Some(fill(said, &[&active.row.patient.name])));
+        self.said.set(Some(Said::Done(fill(said, &[&active.row.patient.name]))));
         self.draft.settled();
         self.close();
     }
@@ -346,6 +294,7 @@ impl Room {
         self.beating.update(|turn| *turn += 1);
         self.draft.unseat();
         self.lost.set(false);
+        self.news.set(None);
         self.active.set(None);
         self.opening.set(None);
         self.next();
@@ -382,42 +331,4 @@ impl Room {
             }
         });
     }
-}
-
-/// Everything an open case shows, and how often its lease wants a sign of life.
-async fn fetch(Opening { row, lease, .. }: Opening) -> Result<(Active, u32), NotOpened> {
-    let lease = match lease {
-        None if row.state == CaseState::Returned => Some(take_back(row.case).await?),
-        None => {
-            // A review holds no lease: the center hears here that its reader is no longer free.
-            let desk = api::desk(false).await?;
-            if desk.current.is_some() {
-                return Err(NotOpened::InHand(Box::new(desk)));
-            }
-            None
-        }
-        lease => lease,
-    };
-    let detail = match &lease {
-        Some(lease) => api::open_case(row.case, &lease.lease).await?,
-        None => api::case(row.case).await?,
-    };
-    let images = api::images(row.study).await?;
-    let (purpose, why, beat) = match lease {
-        Some(lease) => (Purpose::Write { lease: lease.lease }, i18n::reason(&lease.why), lease.heartbeat_seconds),
-        None => (Purpose::Review, i18n::reason("review"), 0),
-    };
-    let signatures_needed = detail.report.as_ref().map_or(detail.signatures_needed, |report| report.signatures_needed);
-    Ok((
-        Active { row: detail.row, purpose, why, report: detail.report, images: Arc::new(images), signatures_needed },
-        beat,
-    ))
-}
-
-/// What the reviewer sent back, in hand again.
-async fn take_back(case: i64) -> Result<Lease, Fault> {
-    api::take_case(case).await?;
-    let mut lease = api::desk(false).await?.current.filter(|lease| lease.case == case).ok_or(Fault::Garbled)?;
-    lease.why = "returned".to_owned();
-    Ok(lease)
 }

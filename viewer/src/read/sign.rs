@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use web_sys::{HtmlInputElement, HtmlTextAreaElement, SubmitEvent};
-use wire::{CaseDetail, CaseState, ReportState, ReturnRequest, Shown, SignRequest};
+use wire::{CaseDetail, CaseState, ReportState, ReturnRequest, SignRequest};
 
 use super::draft::NotSaved;
 use super::keep;
@@ -22,7 +22,11 @@ pub fn Asking(room: Room, asked: RwSignal<Option<Asked>>) -> impl IntoView {
     // Nothing is asked while it is not settled whose text this is, and nothing of one case is asked over the next.
     Effect::new(move |before: Option<Option<i64>>| {
         let case = case.get();
-        if room.undecided() || before.is_some_and(|before| before != case) {
+        let news = room.news.with(Option::is_some);
+        if news && matches!(asked.get_untracked(), Some(Asked::Sign | Asked::Submit)) {
+            room.not_yet(say::NEWS_FIRST);
+        }
+        if room.undecided() || news || before.is_some_and(|before| before != case) {
             asked.set(None);
         }
         case
@@ -52,6 +56,7 @@ enum Ended {
 /// Saves the text first, so that what is signed is what is on the screen.
 async fn sign(room: Room, active: &Active, what: Asked, password: String) -> Ended {
     let case = active.row.case;
+    let Some(shown) = room.shown() else { return Ended::Elsewhere };
     let lease = match &active.purpose {
         Purpose::Write { lease } => Some(lease.clone()),
         Purpose::Review => None,
@@ -61,7 +66,6 @@ async fn sign(room: Room, active: &Active, what: Asked, password: String) -> End
         Err(NotSaved::Undecided | NotSaved::Gone) => return Ended::Elsewhere,
         Err(NotSaved::Refused(fault)) => return Ended::Refused(worded(&fault)),
     };
-    let shown = Shown { question: active.row.question.clone(), instances: active.row.instances };
     let request = SignRequest { lease, rev, password, shown };
     let answer = match what {
         Asked::Submit => api::submit(case, &request).await,
@@ -79,6 +83,12 @@ async fn refused(room: Room, active: &Active, fault: Fault) -> Ended {
     room.app.notes(&fault);
     if fault.status() == 401 {
         return Ended::Elsewhere;
+    }
+    match fault.code() {
+        // The dialog makes way for what there is to see.
+        "case_changed" if room.look_again(active.row.case).await => return Ended::Elsewhere,
+        "changed_since_submitted" => return Ended::Refused(t(say::CHANGED_SINCE).to_owned()),
+        _ => {}
     }
     if !fault.passing() && !fault.conflict() {
         return Ended::Refused(worded(&fault));
