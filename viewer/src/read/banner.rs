@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use wire::CaseRow;
 
 use super::room::{Purpose, Room};
-use super::turn::{Own, next_up};
+use super::turn::{self, Own};
 use crate::clock;
 use crate::i18n::{self, Text, fill, say, t};
 use crate::ui::{LineMark, PersonMenu, icon, time_left, urgency_chip};
@@ -78,11 +78,9 @@ fn Countdown(row: CaseRow) -> impl IntoView {
 #[component]
 fn Next(room: Room) -> impl IntoView {
     let coming = Memo::new(move |_| {
-        let wanted = room.wanted.get();
         room.desk.with(|desk| {
             let desk = desk.as_ref()?;
-            let own =
-                room.put_off.with(|put_off| next_up(desk, wanted, put_off).map(|(row, own)| (row.clone(), Some(own))));
+            let own = room.own_next(desk).map(|(row, own)| (row, Some(own)));
             own.or_else(|| Some((desk.next.clone()?, None)))
         })
     });
@@ -119,16 +117,10 @@ fn OwnWork(room: Room) -> impl IntoView {
 }
 
 fn own_button(room: Room, own: Own, mark: &'static str, testid: &'static str) -> impl IntoView {
-    let count = Memo::new(move |_| {
-        room.desk.with(|desk| {
-            desk.as_ref().map_or(0, |desk| match own {
-                Own::Returned => desk.returned.len(),
-                Own::Review => desk.to_review.len(),
-            })
-        })
-    });
+    let case = Memo::new(move |_| room.active.with(|active| active.as_ref().map(|active| active.row.case)));
+    let count = Memo::new(move |_| room.desk.with(|desk| desk.as_ref().map_or(0, |desk| turn::count(desk, own, case.get()))));
     let pressed = move || room.wanted.get() == Some(own);
-    let hint = move || match (room.active.with(Option::is_some), pressed()) {
+    let hint = move || match (case.get().is_some(), pressed()) {
         (false, _) => say::OWN_OPEN,
         (true, false) => say::OWN_FIRST,
         (true, true) => say::OWN_FIRST_NOT,

@@ -185,7 +185,7 @@ fn insert_measurement(room: Room) {
 #[component]
 fn NewsLine(room: Room) -> impl IntoView {
     view! {
-        <span role="status">
+        <span role="status" class="news">
             {move || room.news.get().map(|news| view! {
                 <span class="amber" data-testid="news">{icon("warn")}" "{news_words(&news)}</span>
                 <button class="linkish" data-testid="news-see" on:click=move |_| room.see_news()>{t(say::NEWS_SEE)}" "<kbd>"F4"</kbd></button>

@@ -15,7 +15,7 @@ use super::news::{News, concerns};
 use super::opening::Opening;
 use super::region::not_yet_whole;
 use super::sign;
-use super::turn::{Own, PutOff, most_pressing, next_up};
+use super::turn::{Own, PutOff, Wishes, most_pressing, next_up};
 use crate::api::{self, Fault};
 use crate::app::App;
 use crate::i18n::{Text, fill, t};
@@ -169,8 +169,7 @@ impl Room {
     }
 
     fn choose(self, desk: Desk) {
-        let wanted = self.wanted.get_untracked();
-        let own = self.put_off.with_untracked(|put_off| next_up(&desk, wanted, put_off).map(|(row, _)| row.clone()));
+        let own = untrack(|| self.own_next(&desk)).map(|(row, _)| row);
         self.take(desk);
         self.open_if_idle();
         if let Some(row) = own.filter(|_| self.idle()) {
@@ -178,9 +177,18 @@ impl Room {
         }
     }
 
+    /// Own work that comes before the queue. Tracks what its reader said of it.
+    pub fn own_next(self, desk: &Desk) -> Option<(CaseRow, Own)> {
+        let open = self.active.with(|active| active.as_ref().map(|active| active.row.case));
+        self.put_off.with(|put_off| {
+            let wishes = Wishes { asked: self.wanted.get(), put_off, open };
+            next_up(desk, wishes).map(|(row, own)| (row.clone(), own))
+        })
+    }
+
     /// Own work now, where nothing is open; else as soon as this case is done. A second time: after all not.
     pub fn want(self, own: Own) {
-        let first = self.desk.with_untracked(|desk| most_pressing(desk.as_ref()?, own).map(|(row, _)| row.clone()));
+        let first = self.desk.with_untracked(|desk| most_pressing(desk.as_ref()?, own, None).map(|(row, _)| row.clone()));
         match first {
             Some(row) if self.idle() => self.open(row, None),
             _ => self.wanted.update(|wanted| *wanted = if *wanted == Some(own) { None } else { Some(own) }),

@@ -15,28 +15,44 @@ pub enum Own {
 /// A case its reader has put off, at the version they saw: a change brings it up again.
 pub type PutOff = (i64, i64);
 
-/// The caller's own work that comes next; `None`: the queue does. `asked`: what the caller wants to see first.
-pub fn next_up<'a>(desk: &'a Desk, asked: Option<Own>, put_off: &[PutOff]) -> Option<(&'a CaseRow, Own)> {
-    if let Some(first) = asked.and_then(|own| most_pressing(desk, own)) {
+/// What its reader has said of it.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Wishes<'a> {
+    /// Wanted before the queue's next case.
+    pub asked: Option<Own>,
+    pub put_off: &'a [PutOff],
+    /// On the screen already.
+    pub open: Option<i64>,
+}
+
+/// The caller's own work that comes next; `None`: the queue does.
+pub fn next_up<'a>(desk: &'a Desk, wishes: Wishes) -> Option<(&'a CaseRow, Own)> {
+    let Wishes { asked, put_off, open } = wishes;
+    if let Some(first) = asked.and_then(|own| most_pressing(desk, own, open)) {
         return Some(first);
     }
     if !desk.on_duty {
         return None;
     }
-    let fresh = all(desk).filter(|(row, _)| !put_off.contains(&(row.case, row.version)));
+    let fresh = all(desk, open).filter(|(row, _)| !put_off.contains(&(row.case, row.version)));
     let (row, own) = fresh.min_by_key(rank)?;
     let queue_is_more_urgent = desk.next.as_ref().is_some_and(|next| next.urgency < row.urgency);
     (!queue_is_more_urgent).then_some((row, own))
 }
 
 /// The one of its kind to begin with.
-pub fn most_pressing(desk: &Desk, own: Own) -> Option<(&CaseRow, Own)> {
-    all(desk).filter(|(_, kind)| *kind == own).min_by_key(rank)
+pub fn most_pressing(desk: &Desk, own: Own, open: Option<i64>) -> Option<(&CaseRow, Own)> {
+    all(desk, open).filter(|(_, kind)| *kind == own).min_by_key(rank)
 }
 
-fn all(desk: &Desk) -> impl Iterator<Item = (&CaseRow, Own)> {
+pub fn count(desk: &Desk, own: Own, open: Option<i64>) -> usize {
+    all(desk, open).filter(|(_, kind)| *kind == own).count()
+}
+
+fn all(desk: &Desk, open: Option<i64>) -> impl Iterator<Item = (&CaseRow, Own)> {
     let returned = desk.returned.iter().map(|row| (row, Own::Returned));
-    returned.chain(desk.to_review.iter().map(|row| (row, Own::Review)))
+    let all = returned.chain(desk.to_review.iter().map(|row| (row, Own::Review)));
+    all.filter(move |(row, _)| Some(row.case) != open)
 }
 
 fn rank((row, own): &(&CaseRow, Own)) -> impl Ord + use<> {
@@ -50,7 +66,17 @@ mod tests {
     use wire::Urgency::{Routine, Stat};
 
     fn up(desk: &Desk, asked: Option<Own>, put_off: &[PutOff]) -> Option<i64> {
-        next_up(desk, asked, put_off).map(|(row, _)| row.case)
+        next_up(desk, Wishes { asked, put_off, open: None }).map(|(row, _)| row.case)
+    }
+
+    #[test]
+    fn what_is_on_the_screen_does_not_come_next() {
+        let mut desk = desk();
+        desk.to_review = vec![row(2, Routine), row(4, Routine)];
+        let wishes = Wishes { open: Some(2), ..Wishes::default() };
+        assert_eq!(next_up(&desk, wishes).map(|(row, _)| row.case), Some(4));
+        assert_eq!(count(&desk, Own::Review, Some(2)), 1);
+        assert_eq!(most_pressing(&desk, Own::Returned, None), None);
     }
 
     #[test]
