@@ -46,6 +46,8 @@ super::table! {
     SAVING: "正在保存…", "Saving…";
     UNSAVED: "未保存", "Not saved yet";
     SAVED_HERE: "已存本机，等线路恢复", "Kept here until the line is back";
+    HERE_ONLY: "只存在本机", "Kept here only";
+    NOWHERE: "没有存上", "Not kept";
     SAVED_HERE_CENTER: "已存本机，中心暂时没收下，正在再试", "Kept here; the center failed and is asked again";
     NOT_KEPT: "没有存上：线路不通，本机也不让存", "Saved nowhere: no line, and this browser keeps nothing";
     NOT_TAKEN: "中心没收下：{0}", "The center did not take it: {0}";
@@ -95,6 +97,8 @@ super::table! {
     LEASE_LOST_DO: "关掉这例", "Close this case";
     CONFLICT: "这份报告在两处被改过", "This report was changed in two places";
     CONFLICT_LEAD: "中心里的一份和本机这份不同。选一份继续，另一份留在本机，随时可看。", "The center's text and this one differ. Choose one; the other stays on this machine to look at.";
+    CONFLICT_HERE: "本机这份", "This machine's";
+    CONFLICT_CENTER: "中心那份", "The center's";
     CONFLICT_MINE: "用本机这份", "Use mine";
     CONFLICT_THEIRS: "用中心那份", "Use the center's";
     ASIDE_LINE: "没选用的文字留在本机：{0} 份", "Text not chosen, kept on this machine: {0}";

@@ -66,6 +66,7 @@ impl Room {
             }
         });
         self.news.set(None);
+        self.said.set(None);
     }
 
     /// What of the open case is on the screen, for a signature.

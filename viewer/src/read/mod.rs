@@ -31,7 +31,7 @@ use crate::web;
 use banner::Banner;
 use idle::{IdleDesk, OpeningCase};
 use news::News;
-use pane::{Asked, EDITORS, ReportPane, ask};
+use pane::{Asked, EDITORS, ReportPane, SavedAloud, ask};
 use room::{Purpose, Room, Said};
 use sign::Asking;
 use trouble::Trouble;
@@ -201,6 +201,7 @@ fn Strip(room: Room, in_report: ReadSignal<bool>, keys: RwSignal<bool>) -> impl 
     view! {
         <footer class="strip small" data-testid="strip">
             <NewsLine room=room/>
+            <SavedAloud draft=room.draft/>
             <span role="status" class="clip" data-testid="said">{move || room.said.get().map(|said| match said {
                 Said::Done(words) => view! { <span class="done">{icon("check")}</span>" "{words} }.into_any(),
                 Said::NotYet(words) => view! { <span class="amber">{icon("warn")}</span>" "{words} }.into_any(),

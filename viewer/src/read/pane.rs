@@ -46,7 +46,7 @@ pub fn ReportPane(room: Room, active: Active, asked: RwSignal<Option<Asked>>) ->
                 <h2>{t(say::REPORT_TITLE)}</h2>
                 {templates.map(|(offer, _)| view! { <TemplateSelect draft=draft offer=offer/> })}
                 <span class="grow"></span>
-                {if review { writer(&active).into_any() } else { view! { <SavedMark draft=draft/><SavedAloud draft=draft/> }.into_any() }}
+                {if review { writer(&active).into_any() } else { view! { <SavedMark draft=draft/> }.into_any() }}
             </header>
             <div class="pane-body">
                 {question(room, &active)}
@@ -108,16 +108,22 @@ fn writer(active: &Active) -> impl IntoView + use<> {
     view! { <span class="label" data-testid="review-of">{fill(say::REVIEW_OF, &[&name])}</span> }
 }
 
-/// What is said aloud of the saving: that it fails, and that it works again. Never the ticking.
+/// Why the text is not at the center, for everybody to see and hear; that it works again, for those who only hear. Never the
+/// ticking of the mark beside the report.
 #[component]
-fn SavedAloud(draft: Draft) -> impl IntoView {
+pub fn SavedAloud(draft: Draft) -> impl IntoView {
     let spoken = Memo::new(move |before: Option<&(bool, String)>| match draft.saved.get() {
         Saved::Unsent { why, here } => (true, unsent(&why, here)),
         Saved::At(_) if before.is_some_and(|(failing, _)| *failing) => (false, t(say::SAVED).to_owned()),
-        Saved::At(_) => (false, String::new()),
-        Saved::Nothing | Saved::Waiting | Saved::Saving => before.cloned().unwrap_or_default(),
+        Saved::At(_) | Saved::Nothing => (false, String::new()),
+        Saved::Waiting | Saved::Saving => before.cloned().unwrap_or_default(),
     });
-    view! { <span class="sr" role="alert" data-testid="saved-aloud">{move || spoken.get().1}</span> }
+    let failing = move || spoken.with(|(failing, _)| *failing);
+    view! {
+        <span class=move || if failing() { "amber clip" } else { "sr" } role="alert" data-testid="saved-aloud">
+            {move || failing().then(|| view! { {icon("warn")}" " })}{move || spoken.get().1}
+        </span>
+    }
 }
 
 #[component]
@@ -131,7 +137,7 @@ fn SavedMark(draft: Draft) -> impl IntoView {
             }
             Saved::Waiting => ("pen", "faint", t(say::UNSAVED).to_owned()),
             Saved::Saving => ("refresh", "faint", t(say::SAVING).to_owned()),
-            Saved::Unsent { why, here } => ("warn", "amber", unsent(&why, here)),
+            Saved::Unsent { here, .. } => ("warn", "amber", t(if here { say::HERE_ONLY } else { say::NOWHERE }).to_owned()),
         };
         let state = match draft.saved.get_untracked() {
             Saved::At(_) => "saved",
@@ -336,6 +342,7 @@ pub fn ask(what: Asked, room: Room, asked: RwSignal<Option<Asked>>) {
     } else if draft.impression.with_untracked(|text| text.trim().is_empty()) {
         crate::web::focus_selector("#impression");
     } else {
+        room.said.set(None);
         asked.set(Some(what));
     }
 }

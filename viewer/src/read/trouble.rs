@@ -50,12 +50,14 @@ fn Conflict(room: Room, theirs: ReportBody) -> impl IntoView {
             // It may come up under somebody's typing: no key of theirs may choose.
             <p tabindex="-1" data-first="">{t(say::CONFLICT_LEAD)}</p>
             <div class="versions">
-                <section><h3>{t(say::CONFLICT_MINE)}</h3><p>{room.draft.whole()}</p></section>
-                <section><h3>{t(say::CONFLICT_THEIRS)}</h3><p>{theirs.findings.clone()}"\n\n"{theirs.impression.clone()}</p></section>
-            </div>
-            <div class="actions">
-                <button class="button" data-testid="conflict-theirs" on:click=move |_| choose(false)>{t(say::CONFLICT_THEIRS)}</button>
-                <button class="button" data-testid="conflict-mine" on:click=move |_| choose(true)>{t(say::CONFLICT_MINE)}</button>
+                <section>
+                    <h3>{t(say::CONFLICT_HERE)}</h3><p>{room.draft.whole()}</p>
+                    <button class="button" data-testid="conflict-mine" on:click=move |_| choose(true)>{t(say::CONFLICT_MINE)}</button>
+                </section>
+                <section>
+                    <h3>{t(say::CONFLICT_CENTER)}</h3><p>{both(&theirs.findings, &theirs.impression)}</p>
+                    <button class="button" data-testid="conflict-theirs" on:click=move |_| choose(false)>{t(say::CONFLICT_THEIRS)}</button>
+                </section>
             </div>
         </Dialog>
     }
@@ -68,6 +70,7 @@ pub fn AsideDialog(room: Room, on_close: Callback<()>) -> impl IntoView {
         <Dialog title=t(say::ASIDE_TITLE).to_owned() on_close=on_close class="wide" testid="aside-dialog">
             {move || room.draft.asides.get().into_iter().enumerate().map(|(place, aside)| version(room, place, aside, on_close)).collect_view()}
             <div class="actions">
+                <span></span>
                 <button class="button" data-first="" on:click=move |_| on_close.run(())>{t(say::CLOSE)}" "<kbd>"Esc"</kbd></button>
             </div>
         </Dialog>
