@@ -44,7 +44,7 @@ async fn opened(app: &App, caller: &Caller, subject: Subject) -> Answer<()> {
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
-    use axum::http::{Request, StatusCode};
+    use axum::http::{Request, StatusCode, header};
 
     use crate::clock;
     use crate::domain::{CaseState, Role, Urgency};
@@ -54,7 +54,9 @@ mod tests {
     use crate::web::{App, auth};
 
     async fn get(app: &App, (name, value): &(&str, String), path: &str) -> StatusCode {
-        let request = Request::builder().uri(path).header(*name, value).body(Body::empty()).unwrap();
+        const AS_STORED: &str = "multipart/related; type=\"application/dicom\"; transfer-syntax=*, */*;q=0.1";
+        let request = Request::builder().uri(path).header(*name, value).header(header::ACCEPT, AS_STORED);
+        let request = request.body(Body::empty()).unwrap();
         answer(app, request).await.status()
     }
 
@@ -86,6 +88,8 @@ mod tests {
                 format!("/api/v1/instances/{}/frames/1", site.instance),
                 format!("/api/v1/instances/{}/file", site.instance),
                 format!("/api/v1/studies/{}/images", site.study),
+                format!("/dicomweb/studies/{}/metadata", site.study_uid),
+                format!("/dicomweb/studies/{}/series/{}", site.study_uid, site.series_uid),
             ];
             let report = [format!("/api/v1/cases/{}", site.case), format!("/api/v1/reports/{}/pdf", site.report)];
             let callers = callers(&db, site.site).await;

@@ -9,19 +9,12 @@ mod qido;
 mod transcode;
 mod wado;
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-
 use serde::Deserialize;
 
-use super::auth::{Caller, Who};
+use super::auth::Caller;
 use super::routes::{CLINICAL, Route};
 use super::{Answer, App};
-use crate::clock;
-use crate::domain::{Micros, StudyId};
 use crate::index::dicomweb::InstanceFound;
-use crate::index::{Event, EventKind};
 
 pub fn routes() -> Vec<Route> {
     const STUDY: &str = "/dicomweb/studies/{study}";
@@ -89,39 +82,7 @@ fn base_url(study: &str, series: Option<&str>, instance: Option<&str>) -> String
     url
 }
 
-/// Repeated requests for one study by one caller are one opening of it.
-const SAME_OPENING: Duration = Duration::from_secs(10 * 60);
-
-/// Who opened what when, lately.
-static OPENINGS: Mutex<BTreeMap<(String, StudyId), Micros>> = Mutex::new(BTreeMap::new());
-/// Openings remembered; when there are more, some will be written twice.
-const MOST_OPENINGS: usize = 10_000;
-
-fn is_new(who: String, study: StudyId, now: Micros) -> bool {
-    let mut openings = OPENINGS.lock().unwrap_or_else(PoisonError::into_inner);
-    if openings.len() >= MOST_OPENINGS {
-        openings.clear();
-    }
-    let before = openings.insert((who, study), now);
-    before.is_none_or(|before| now.since(before) > SAME_OPENING)
-}
-
-/// Writes that the caller opened the study, unless that was written a moment ago.
+/// Writes that the caller opened the study.
 async fn audit(app: &App, caller: &Caller, found: &InstanceFound) -> Answer<()> {
-    let who = match &caller.who {
-        Who::Person { account, .. } => serde_json::json!({"by": "dicomweb", "account": account}),
-        Who::Machine(token) => serde_json::json!({"by": "dicomweb", "token": token}),
-    };
-    let now = clock::now();
-    if !is_new(who.to_string(), found.study, now) {
-        return Ok(());
-    }
-    let mut event = Event::new(EventKind::StudyOpened, now).site(found.site).study(found.study).detail(who);
-    if let Who::Person { account, .. } = caller.who {
-        event = event.by(account);
-    }
-    let mut tx = app.db.write().await?;
-    tx.event(&event).await?;
-    tx.commit().await?;
-    Ok(())
+    super::audit::study_opened(app, caller, found.study).await
 }
