@@ -54,6 +54,7 @@ mod tests {
 
     use super::*;
     use crate::index::testing::{on_both_engines, seed_case};
+    use crate::index::{Scope, cases};
 
     #[tokio::test]
     async fn every_state_in_which_a_report_is_awaited_counts_as_open() {
@@ -80,6 +81,27 @@ mod tests {
                 (unchained_events(&mut tx).await.unwrap() > 0, pending_instances(&mut tx).await.unwrap()),
                 (true, 0)
             );
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn open_is_what_is_on_its_way_to_a_signed_report_and_nothing_else() {
+        on_both_engines(async |db| {
+            for state in CaseState::ALL {
+                seed_case(&db, "QH", *state, Urgency::Routine, Micros(1)).await;
+            }
+            let mut tx = db.read().await.unwrap();
+            let mut counted: Vec<_> = open_cases(&mut tx, Micros(2)).await.unwrap().iter().map(|of| of.state).collect();
+            let listed = cases::open_cases(&mut tx, Scope::All, 100).await.unwrap();
+            let mut listed: Vec<_> = listed.iter().map(|row| row.state).collect();
+            let of_board = cases::figures(&mut tx, Scope::All, Micros(i64::MAX)).await.unwrap();
+            let mut of_board: Vec<_> = of_board.iter().map(|figure| figure.state).collect();
+            let mut expected: Vec<_> = CaseState::ALL.iter().copied().filter(|state| state.is_open()).collect();
+            for states in [&mut counted, &mut listed, &mut of_board, &mut expected] {
+                states.sort();
+            }
+            assert_eq!((&counted, &listed, &of_board), (&expected, &expected, &expected));
         })
         .await;
     }

@@ -28,7 +28,7 @@ impl Step {
             EventKind::Arriving => Step::Arriving,
             EventKind::Complete => Step::Complete,
             // A case that was given back waits in the queue like any other.
-            EventKind::Queued | EventKind::Lapsed | EventKind::Released => Step::Queued,
+            EventKind::Queued | EventKind::Lapsed | EventKind::Released | EventKind::TakenBack => Step::Queued,
             EventKind::Assigned => Step::Assigned,
             EventKind::CaseOpened => Step::Opened,
             EventKind::Drafted => Step::Drafted,
@@ -197,10 +197,12 @@ mod tests {
             (EventKind::Submitted, 200),
             (EventKind::Returned, 260),
             (EventKind::CaseOpened, 300),
+            (EventKind::TakenBack, 330),
+            (EventKind::Assigned, 332),
         ]);
         let steps = steps(&times);
         for expected in [
-            ("queued", "assigned", 14.0),
+            ("queued", "assigned", 16.0),
             ("assigned", "queued", 90.0),
             ("submitted", "returned", 60.0),
             ("returned", "opened", 40.0),

@@ -229,7 +229,7 @@ struct Waiting {
 impl Waiting {
     fn write(&self, out: &mut Exposition) {
         let mut open = out.gauge("yunying_cases_open", "Cases whose report is not signed, by state.");
-        for state in CaseState::ALL.iter().filter(|state| **state != CaseState::Signed) {
+        for state in CaseState::ALL.iter().filter(|state| state.is_open()) {
             let cases =
                 self.cases.iter().find(|of_state| of_state.state == *state).map_or(0, |of_state| of_state.cases);
             open.sample(&[("state", state.word())], cases as f64);

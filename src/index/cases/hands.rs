@@ -19,11 +19,7 @@ pub async fn lapse(tx: &mut Tx, now: Micros) -> Result<usize> {
     let mut lapsed = 0;
     for (case, account, lease) in &silent {
         let back = Requeue { case: *case, account: *account, lease, until: now, kind: EventKind::Lapsed };
-        if requeue(tx, back, now).await? {
-            // Else the case would come back to the page that let it lapse, again and again, while others are free.
-            duty::last_in_line(tx, *account, now).await?;
-            lapsed += 1;
-        }
+        lapsed += usize::from(requeue(tx, back, now).await?);
     }
     Ok(lapsed)
 }
@@ -46,6 +42,8 @@ async fn requeue(tx: &mut Tx, back: Requeue<'_>, now: Micros) -> Result<bool> {
           WHERE id = $1 AND assignee_id = $2 AND lease = $3 AND lease_until_us < $4 RETURNING site_id, study_id")
         .bind(back.case).bind(back.account).bind(back.lease).bind(back.until).fetch_optional(c).await)?;
     let Some(place) = place else { return Ok(false) };
+    // Else the case would come back to the page it came from, again and again, while others are free.
+    duty::last_in_line(tx, back.account, now).await?;
     tx.event(&place.event(back.kind, back.case, now).subject(back.account)).await?;
     Ok(true)
 }
@@ -95,7 +93,7 @@ pub async fn take_back(
     if before.version != version {
         return Err(Error::Stale(CHANGED));
     }
-    if matches!(before.state, CaseState::Arriving | CaseState::Queued | CaseState::Signed) {
+    if !before.state.in_hand() {
         return Err(Error::Refused("nobody has the case in hand"));
     }
     put_back(tx, &before, Some(by), now).await
@@ -110,6 +108,9 @@ async fn put_back(tx: &mut Tx, before: &Row, by: Option<AccountId>, now: Micros)
     .ok_or(Error::Stale(CHANGED))?;
     if before.state == CaseState::Submitted {
         reports::withdraw(tx, before.id).await?;
+    }
+    if let Some(holder) = before.assignee_id {
+        duty::last_in_line(tx, holder, now).await?;
     }
     let mut event = place.event(EventKind::TakenBack, before.id, now);
     (event.account, event.subject) = (by, before.assignee_id);

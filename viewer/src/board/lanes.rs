@@ -1,7 +1,7 @@
 //! The swim lane: one row a modality, each open case a mark at the minutes it has left. Left is late.
 
 use leptos::prelude::*;
-use wire::{Board, CaseRow, CaseState, Urgency};
+use wire::{Board, CaseRow, Urgency};
 
 use super::draw::{self, Spot};
 use super::place::{FIRST, LAST, SOON, place, share};
@@ -128,7 +128,7 @@ fn lane(modality: &str, open: &[&CaseRow], now: i64) -> impl IntoView + use<> {
 
 /// Filled while somebody reads or reviews it.
 fn held(row: &CaseRow) -> bool {
-    row.state.leased() || matches!(row.state, CaseState::Submitted | CaseState::Returned)
+    row.state.in_hand()
 }
 
 fn hint(row: &CaseRow) -> String {

@@ -36,6 +36,16 @@ impl CaseState {
     pub const fn leased(self) -> bool {
         matches!(self, CaseState::Assigned | CaseState::Opened | CaseState::Drafted)
     }
+
+    /// On its way to a signed report.
+    pub const fn is_open(self) -> bool {
+        !matches!(self, CaseState::Signed | CaseState::Stored)
+    }
+
+    /// Somebody is at it: holds it, reviews it, or has it back to mend.
+    pub const fn in_hand(self) -> bool {
+        self.leased() || matches!(self, CaseState::Submitted | CaseState::Returned)
+    }
 }
 
 message! {

@@ -119,6 +119,24 @@ async fn a_manager_takes_a_case_out_of_anybodys_hands() {
 }
 
 #[tokio::test]
+async fn a_case_that_is_in_nobodys_hands_is_not_taken_back() {
+    on_both_engines(async |db| {
+        desk(&db, 1).await;
+        for free in [
+            "UPDATE case_ SET state = 'stored', assignee_id = NULL, lease = NULL",
+            "UPDATE case_ SET state = 'arriving'",
+            "UPDATE case_ SET state = 'queued'",
+            "UPDATE case_ SET state = 'signed'",
+        ] {
+            sql(&db, free).await;
+            let taken = take_back(&db, Scope::All, row(&db).await.version).await;
+            assert!(matches!(taken, Err(Error::Refused(_))), "{free}: {taken:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn nobody_reviews_a_text_they_wrote_any_part_of() {
     on_both_engines(async |db| {
         let desk = desk(&db, 2).await;
