@@ -3,7 +3,7 @@
 use js_sys::encode_uri_component;
 use wire::{
     Board, CaseChange, CaseDetail, CaseList, Desk, DraftSave, DraftSaved, DutyChange, LeaseToken, Me, QuarantineRow,
-    ReturnRequest, SignIn, SignRequest, Status, StudyImages, Template,
+    ReturnRequest, SignIn, SignRequest, Status, StudyImages, TakeBack, Template,
 };
 
 use super::client::{change, get, tell};
@@ -68,6 +68,11 @@ pub async fn change_case(case: i64, what: &CaseChange) -> Answer<()> {
 /// A case that a rebuild left stored is to be read.
 pub async fn queue_case(case: i64) -> Answer<()> {
     tell("POST", &format!("/api/v1/cases/{case}/queue"), &serde_json::json!({})).await
+}
+
+/// Out of somebody's hands, as the row was shown.
+pub async fn take_back(case: i64, version: i64) -> Answer<()> {
+    tell("POST", &format!("/api/v1/cases/{case}/take-back"), &TakeBack { version }).await
 }
 
 /// The signed report was seen.

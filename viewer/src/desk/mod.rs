@@ -2,6 +2,7 @@
 
 mod bar;
 mod list;
+mod manage;
 mod panel;
 mod report;
 mod row;

@@ -3,8 +3,9 @@
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use web_sys::HtmlTextAreaElement;
-use wire::{CaseChange, CaseDetail, CaseRow, CaseState, HistoryLine, ReportBody, ReportState, Role, Urgency};
+use wire::{CaseChange, CaseDetail, CaseRow, CaseState, HistoryLine, ReportBody, ReportState, Urgency};
 
+use super::manage::{Manage, done};
 use super::report::Opened;
 use super::row::{exam, sex_age};
 use super::store::Store;
@@ -14,7 +15,7 @@ use crate::i18n::{self, fill, say, t};
 use crate::ui::{empty, failed, icon, loading_rows};
 use crate::web;
 
-type Shown = RwSignal<Option<Result<CaseDetail, Fault>>>;
+pub(super) type Shown = RwSignal<Option<Result<CaseDetail, Fault>>>;
 
 #[component]
 pub fn SidePanel(editable: bool) -> impl IntoView {
@@ -48,7 +49,7 @@ pub fn SidePanel(editable: bool) -> impl IntoView {
     view! { <aside class="panel" aria-label=t(say::REPORT) data-testid="panel">{body}</aside> }
 }
 
-async fn load(store: Store, detail: Shown, case: i64) {
+pub(super) async fn load(store: Store, detail: Shown, case: i64) {
     let answer = api::case(case).await;
     if store.selected.try_get_untracked() != Some(Some(case)) {
         return;
@@ -75,8 +76,7 @@ fn Case(case: i64, detail: Shown, editable: bool) -> impl IntoView {
     let row = Memo::new(move |_| of().map(|detail| detail.row));
     let report = Memo::new(move |_| of().and_then(|detail| detail.report));
     let history = Memo::new(move |_| of().map(|detail| detail.history).unwrap_or_default());
-    let closed = |state| matches!(state, CaseState::Signed | CaseState::Stored);
-    let open = Memo::new(move |_| row.get().is_some_and(|row| !closed(row.state)));
+    let open = Memo::new(move |_| row.get().is_some_and(|row| row.state.is_open()));
     let problem = RwSignal::new(None::<String>);
     view! {
         <header class="panel-head">
@@ -94,7 +94,7 @@ fn Case(case: i64, detail: Shown, editable: bool) -> impl IntoView {
         <div class="panel-actions">
             <a class="button" href=format!("#images/{case}") data-testid="images-link">{icon("eye")}{t(say::VIEW_IMAGES)}</a>
             {move || row.get().and_then(|row| report_button(&row))}
-            {move || row.get().and_then(|row| queue_button(&row, problem, detail))}
+            <Manage row=row problem=problem detail=detail/>
         </div>
         {move || report.get().filter(|report| report.state == ReportState::Signed).map(|report| words(&report))}
         {move || happened(&history.get())}
@@ -122,35 +122,12 @@ fn report_button(row: &CaseRow) -> Option<impl IntoView + use<>> {
     })
 }
 
-/// A study that came back from the archive without its report: the manager says whether it is to be read.
-fn queue_button(row: &CaseRow, problem: RwSignal<Option<String>>, detail: Shown) -> Option<impl IntoView + use<>> {
-    let store = expect_context::<Store>();
-    let manages = store.app().me.get().is_some_and(|me| me.role == Role::Manager);
-    let case = (manages && row.state == CaseState::Stored).then_some(row.case)?;
-    let queue = move |_| {
-        spawn_local(async move {
-            let answer = api::queue_case(case).await;
-            problem.set(answer.as_ref().err().map(Fault::text));
-            if let Err(fault) = &answer {
-                store.app().notes(fault);
-            }
-            load(store, detail, case).await;
-        });
-    };
-    Some(
-        view! { <button class="button" data-testid="queue-case" on:click=queue>{icon("queue")}{t(say::QUEUE_CASE)}</button> },
-    )
-}
-
 /// Sends a change made to the row as it was seen; what came instead is shown where someone was faster.
 async fn send(store: Store, detail: Shown, case: i64, what: CaseChange, problem: RwSignal<Option<String>>) -> bool {
     let answer = api::change_case(case, &what).await;
-    problem.set(answer.as_ref().err().map(Fault::text));
-    if let Err(fault) = &answer {
-        store.app().notes(fault);
-    }
-    load(store, detail, case).await;
-    answer.is_ok()
+    let taken = answer.is_ok();
+    done(store, detail, problem, case, answer).await;
+    taken
 }
 
 #[component]

@@ -46,6 +46,9 @@ super::table! {
     SET_URGENCY: "改急缓", "Change urgency";
     VIEW_IMAGES: "看图像", "View images";
     QUEUE_CASE: "交去诊断", "Have it read";
+    TAKE_BACK: "收回重派", "Take back";
+    TAKE_BACK_TITLE: "把这例从医师手里收回？", "Take this case out of the doctor's hands?";
+    TAKE_BACK_LEAD: "它回到队列，派给别的医师；已写的文字留着，提交时的签名作废。", "It goes back into the queue for somebody else. What was written stays; a signature given on submitting is void.";
     HISTORY: "经过", "History";
     REPORT: "报告", "Report";
     REPORT_PDF: "打开报告", "Open report";

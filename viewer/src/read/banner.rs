@@ -118,7 +118,8 @@ fn OwnWork(room: Room) -> impl IntoView {
 
 fn own_button(room: Room, own: Own, mark: &'static str, testid: &'static str) -> impl IntoView {
     let case = Memo::new(move |_| room.active.with(|active| active.as_ref().map(|active| active.row.case)));
-    let count = Memo::new(move |_| room.desk.with(|desk| desk.as_ref().map_or(0, |desk| turn::count(desk, own, case.get()))));
+    let count =
+        Memo::new(move |_| room.desk.with(|desk| desk.as_ref().map_or(0, |desk| turn::count(desk, own, case.get()))));
     let pressed = move || room.wanted.get() == Some(own);
     let hint = move || match (case.get().is_some(), pressed()) {
         (false, _) => say::OWN_OPEN,

@@ -137,7 +137,9 @@ fn SavedMark(draft: Draft) -> impl IntoView {
             }
             Saved::Waiting => ("pen", "faint", t(say::UNSAVED).to_owned()),
             Saved::Saving => ("refresh", "faint", t(say::SAVING).to_owned()),
-            Saved::Unsent { here, .. } => ("warn", "amber", t(if here { say::HERE_ONLY } else { say::NOWHERE }).to_owned()),
+            Saved::Unsent { here, .. } => {
+                ("warn", "amber", t(if here { say::HERE_ONLY } else { say::NOWHERE }).to_owned())
+            }
         };
         let state = match draft.saved.get_untracked() {
             Saved::At(_) => "saved",
@@ -299,8 +301,12 @@ fn Checks(room: Room) -> impl IntoView {
 fn write_actions(active: &Active, room: Room, asked: RwSignal<Option<Asked>>) -> impl IntoView + use<> {
     let draft = room.draft;
     let two = active.signatures_needed > 1;
-    let ready =
-        move || blanks(draft) == 0 && !room.not_yet_whole() && room.news.with(Option::is_none) && draft.impression.with(|text| !text.trim().is_empty());
+    let ready = move || {
+        blanks(draft) == 0
+            && !room.not_yet_whole()
+            && room.news.with(Option::is_none)
+            && draft.impression.with(|text| !text.trim().is_empty())
+    };
     let (what, mark, word, key, after, testid) = if two {
         (Asked::Submit, "review", say::SUBMIT, "Ctrl+Enter", say::SUBMIT_AND_NEXT, "submit")
     } else {

@@ -188,7 +188,8 @@ impl Room {
 
     /// Own work now, where nothing is open; else as soon as this case is done. A second time: after all not.
     pub fn want(self, own: Own) {
-        let first = self.desk.with_untracked(|desk| most_pressing(desk.as_ref()?, own, None).map(|(row, _)| row.clone()));
+        let first =
+            self.desk.with_untracked(|desk| most_pressing(desk.as_ref()?, own, None).map(|(row, _)| row.clone()));
         match first {
             Some(row) if self.idle() => self.open(row, None),
             _ => self.wanted.update(|wanted| *wanted = if *wanted == Some(own) { None } else { Some(own) }),
