@@ -87,17 +87,19 @@ pub async fn settle(tx: &mut Tx, instance: InstanceId, outcome: &Outcome, now: M
     Ok(Noted::Now { replaced: replaced.map(key_of).transpose()? })
 }
 
-/// Instances whose reason ends in one of two `words`: for their whole form, or for some of their frames.
+/// Instances of which nothing can be shown, for a reason that ends in one of two `words`.
+///
+/// Those that only lack frames are not among them: what can be shown of a clip must not go dark at every start.
 pub async fn ended_in(tx: &mut Tx, words: &[String; 2]) -> Result<Vec<InstanceId>> {
     let [one, other] = words;
     Ok(on!(tx, c => sqlx::query_scalar::<_, InstanceId>(
-        "SELECT id FROM instance WHERE delivery_reason <> '' AND delivery <> 'pending'
+        "SELECT id FROM instance WHERE delivery = 'unavailable'
             AND (delivery_reason = $1 OR delivery_reason LIKE $2 OR delivery_reason = $3 OR delivery_reason LIKE $4)
           ORDER BY id")
         .bind(one).bind(format!("%: {one}")).bind(other).bind(format!("%: {other}")).fetch_all(c).await)?)
 }
 
-/// Makes an instance pending again; what was made of it stays until something better is.
+/// Makes an instance pending again.
 pub async fn reopen(tx: &mut Tx, instance: InstanceId) -> Result<()> {
     on!(tx, c => sqlx::query("UPDATE instance SET delivery = 'pending', delivery_reason = '' WHERE id = $1")
         .bind(instance).execute(c).await.map(drop))?;

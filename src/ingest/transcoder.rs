@@ -3,8 +3,8 @@
 //! It lags on purpose: while objects arrive it waits, except for what somebody is looking at. What it makes is derived:
 //! one object an instance, published by its row; anything that fails here leaves the stored bytes and the intake alone.
 //!
-//! A decoder that dies or takes too long is asked again, later, a few times; then the image is unavailable, or misses
-//! frames, until the next start tries once more: another version or a machine with more memory may fare better.
+//! A decoder that dies or takes too long is asked again, later, a few times; then the image misses frames, or is
+//! unavailable until the next start tries once more: another version or a machine with more memory may fare better.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::io;
@@ -268,7 +268,7 @@ impl Transcoder {
         true
     }
 
-    /// Makes what the decoder failed on pending again.
+    /// Makes images of which the decoder made nothing pending again.
     async fn reopen_failed(&self) -> Result<(), IndexError> {
         let words = DecodeError::FAILURES.map(|failure| failure.to_string());
         let mut tx = self.db.read().await?;
