@@ -1,7 +1,5 @@
 -- What was opened lately, by whom: people and machines, studies and reports. A memory of minutes; the event log is the record.
 
-DROP TABLE opening;
-
 CREATE TABLE opening (
     caller      TEXT COLLATE "C" NOT NULL,                       -- account:5, token:3
     subject     TEXT COLLATE "C" NOT NULL,                       -- study:7, report:9

@@ -115,7 +115,7 @@ impl Db {
         let applied = on!(&mut tx, c => sqlx::query_scalar::<_, i64>("SELECT version FROM _sqlx_migrations ORDER BY version")
             .fetch_all(c).await);
         match applied {
-            Err(sqlx::Error::Database(_)) => return Err(Error::Absent(shown)),
+            Err(sqlx::Error::Database(error)) if no_such_table(&*error) => return Err(Error::Absent(shown)),
             Ok(applied) if !applied.iter().copied().eq(migrations.iter().map(|known| known.version)) => {
                 return Err(Error::OtherVersion(shown));
             }
@@ -197,6 +197,11 @@ async fn open_sqlite(path: &Path) -> Result<Engine> {
 }
 
 /// Readers only. The pool for the writer is never connected.
+/// Anything else, a damaged file or a missing right, is no reason to call the index absent and make it anew.
+fn no_such_table(error: &dyn sqlx::error::DatabaseError) -> bool {
+    error.code().as_deref() == Some("42P01") || error.message().contains("no such table")
+}
+
 async fn look_into_sqlite(path: &Path) -> Result<Engine> {
     let options = SqliteConnectOptions::new()
         .filename(path)

@@ -171,9 +171,17 @@ fn address(app: &App, headers: &HeaderMap, peer: SocketAddr) -> String {
     // Some write the port as well.
     let last = last.and_then(|last| last.parse().or_else(|_| last.parse::<SocketAddr>().map(|at| at.ip())).ok());
     let address = last.filter(|_| app.config.http.behind_proxy).unwrap_or(peer.ip());
-    match address.to_canonical() {
-        IpAddr::V6(address) => format!("{}/64", Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+    match network_of(address) {
+        IpAddr::V6(network) => format!("{network}/64"),
         address => address.to_string(),
+    }
+}
+
+/// Whom an address stands for: itself, or of IPv6 its /64.
+pub fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        address => address,
     }
 }
 

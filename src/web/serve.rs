@@ -31,6 +31,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use super::auth::network_of;
 use super::{App, Problem};
 use crate::config::Http;
 
@@ -207,7 +208,7 @@ impl<S> Accept<TcpStream, S> for Doorkeeper {
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
         let seated = stream.peer_addr().and_then(|peer| {
-            let place = self.place(peer.ip().to_canonical()).ok_or(io::ErrorKind::ConnectionRefused)?;
+            let place = self.place(network_of(peer.ip())).ok_or(io::ErrorKind::ConnectionRefused)?;
             // Who connects speaks at once.
             let deadline = Box::pin(tokio::time::sleep(self.limits.head));
             Ok((Seated { stream, silence: self.limits.silence, deadline, _place: place }, service))

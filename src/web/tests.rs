@@ -135,7 +135,8 @@ async fn ask(app: &App, route: &Route, path: &str, body: String, headers: &[(&st
     let mut chunks = response.into_body().into_data_stream();
     let mut bytes = Vec::new();
     // The live stream never ends; what there is of it comes at once.
-    while let Ok(Some(chunk)) = tokio::time::timeout(Duration::from_millis(200), chunks.next()).await {
+    let patience = Duration::from_millis(if kind.starts_with("text/event-stream") { 200 } else { 60_000 });
+    while let Ok(Some(chunk)) = tokio::time::timeout(patience, chunks.next()).await {
         bytes.extend_from_slice(&chunk.unwrap());
     }
     Answered { status, kind, text: String::from_utf8_lossy(&bytes).into_owned() }
