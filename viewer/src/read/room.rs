@@ -206,9 +206,9 @@ impl Room {
         if let Some((now_us, seq)) = known {
             (desk.now_us, desk.seq) = (now_us, seq);
         }
-        let rows = desk.current.iter().map(|lease| &lease.row).chain(&desk.returned).chain(&desk.to_review);
+        let mut rows = desk.current.iter().map(|lease| &lease.row).chain(&desk.returned).chain(&desk.to_review);
         let open = self.open_case();
-        if let Some(row) = rows.filter(|row| Some(row.case) == open).last() {
+        if let Some(row) = rows.rfind(|row| Some(row.case) == open) {
             self.compare(row);
         }
         if self.desk.with_untracked(|known| known.as_ref() != Some(&desk)) {
