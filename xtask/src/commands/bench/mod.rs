@@ -19,7 +19,9 @@ use store::Receiver;
 use table::Table;
 use wado::Server;
 
-const INSTANCES: usize = 400;
+/// The CT study asked for through DICOMweb: so many slices, and the localizer that every sample of a CT has.
+const SLICES: usize = 400;
+const INSTANCES: usize = SLICES + 1;
 
 pub fn run() -> Result<()> {
     let tools = debian::Tools::prepare()?;
@@ -47,7 +49,7 @@ pub fn run() -> Result<()> {
 
     eprintln!("\n── WADO-RS");
     let orthanc = beside.then(|| Orthanc::start(&home, true)).transpose()?;
-    let samples = store::one_study(&yunying, &home, INSTANCES)?;
+    let samples = store::one_study(&yunying, &home, SLICES)?;
     store::send(&yunying, &samples, ours, 1)?;
     if let Some(orthanc) = &orthanc {
         store::send(&yunying, &samples, Receiver { title: "ORTHANC", at: orthanc.dimse }, 1)?;
