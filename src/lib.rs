@@ -26,6 +26,7 @@
 //! | [`reporting`], [`signing`] | templates, the report's states, the PDF; canonical content and seals |
 //! | [`delivery`] | readers of the event log that carry signed reports out: today the PDF |
 //! | [`web`] | the application, its JSON API, DICOMweb, the live stream |
+//! | [`backup`] | everything a center has, into a directory and back |
 //! | [`monitor`] | whether the center can work, and figures for Prometheus: counters and a reader of the event log |
 //! | [`sample`] | synthetic, plausible studies |
 //! | [`center`], [`cli`], [`config`], [`clock`] | starting it all; subcommands; settings; the one clock |
@@ -73,6 +74,7 @@
 //! 10. One instance on one machine needs nothing but the binary.
 
 pub mod archive;
+pub mod backup;
 pub mod center;
 pub mod cli;
 pub mod clock;

@@ -149,6 +149,23 @@ impl Archive {
         Ok(Written { key: key.clone(), bytes, sha256: hash.finalize().into() })
     }
 
+    /// Copies an object to another archive, under the same key; what was read is what the digest says.
+    pub async fn copy_to(&self, key: &ObjectKey, to: &Archive) -> Result<Written, ArchiveError> {
+        let mut stream = self.stream(key, None).await?;
+        let mut writer = ObjectWriter::new(to, key.clone());
+        loop {
+            let step = match stream.try_next().await {
+                Ok(Some(chunk)) => writer.write(chunk).await,
+                Ok(None) => return writer.finish().await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = step {
+                writer.abort().await;
+                return Err(error);
+            }
+        }
+    }
+
     /// Deletes an object; one that is already gone is no error.
     pub async fn delete(&self, key: &ObjectKey) -> Result<(), ArchiveError> {
         match self.store.delete(&self.path(key)).await {

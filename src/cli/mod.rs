@@ -1,5 +1,6 @@
 //! Subcommands, one file each: they parse, call the library, print. No logic of their own.
 
+mod backup;
 mod center;
 mod check;
 mod community;
@@ -39,6 +40,10 @@ enum Command {
     DecodeWorker,
     /// The index anew from packs and spool, into an empty database
     Rebuild(rebuild::RebuildArgs),
+    /// Everything a center has into a directory, consistent, also while it runs
+    Backup(backup::BackupArgs),
+    /// A backup into an empty data directory, database and archive
+    Restore(backup::RestoreArgs),
     /// Synthetic, plausible studies
     Sample(sample::SampleArgs),
     /// Every routing decision of a case, replayed with its reasons
@@ -97,6 +102,8 @@ pub fn main() -> std::process::ExitCode {
         Command::Check(args) => block_on(check::run(args)),
         Command::DecodeWorker => crate::pixels::run_worker().map_err(Into::into),
         Command::Rebuild(args) => block_on(rebuild::run(args)),
+        Command::Backup(args) => block_on(backup::backup(args)),
+        Command::Restore(args) => block_on(backup::restore(args)),
         Command::Sample(args) => sample::run(args).map_err(Into::into),
         Command::Explain(args) => block_on(explain::run(args)),
         Command::Site(command) => block_on(command.run()),

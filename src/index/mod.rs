@@ -19,6 +19,7 @@ pub mod attempts;
 pub mod cases;
 pub mod check;
 pub mod community;
+pub mod copy;
 mod db;
 pub mod delivery;
 pub mod dicomweb;

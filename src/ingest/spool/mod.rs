@@ -58,6 +58,7 @@
 mod buffer;
 mod commit;
 mod disk;
+mod hold;
 mod log;
 mod part10;
 mod probe;
@@ -80,6 +81,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 pub use disk::{Disk, DiskFile, OsDisk};
+pub use hold::Held;
 pub use log::SegmentInfo;
 pub use record::{BLOCK, Position, Record, RecordMeta, SegmentId};
 pub use replay::{Inspection, inspect, inspect_at};

@@ -18,7 +18,7 @@ use super::buffer::AlignedBuf;
 use super::disk::{Disk, DiskFile, OsDisk};
 use super::record::{BLOCK, Position, Record, SegmentId, SpoolKey, decode_header};
 
-const STATE_FILE: &str = "state";
+pub(super) const STATE_FILE: &str = "state";
 const SCAN_BUFFER: usize = 1 << 20;
 /// Positions passed over when a segment can't be read: more than it can possibly hold.
 const UNREADABLE_GAP: u64 = 1 << 32;
@@ -77,7 +77,7 @@ pub(super) fn file_name(segment: SegmentId) -> String {
     format!("{segment}.seg")
 }
 
-fn segment_of(name: &str) -> Option<SegmentId> {
+pub(super) fn segment_of(name: &str) -> Option<SegmentId> {
     let digits = name.strip_suffix(".seg").filter(|digits| digits.len() == 16)?;
     u64::from_str_radix(digits, 16).ok().map(SegmentId)
 }

@@ -1,5 +1,6 @@
 //! What was received becomes rows and packs, on both engines and both stores, also when killed in between.
 
+mod backup;
 mod check;
 mod decoder;
 mod delivery;
