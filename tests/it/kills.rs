@@ -10,9 +10,9 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::center::Center;
-use crate::exams::{ByUid, Exams, retrieve};
-use crate::intake::{Caller, check, check_with, county, wait};
-use crate::sender::Sender;
+use crate::device::{Device, see_stored};
+use crate::exams::ByUid;
+use crate::intake::{Caller, check, check_with, county};
 
 /// Nothing waits long, so that every step falls into the time between two kills.
 const CONFIG: &str = "[ingest]
@@ -48,26 +48,6 @@ fn a_center_killed_at_any_moment_keeps_what_it_acknowledged() {
         siege.round(MOMENTS[round % MOMENTS.len()]);
     }
     siege.end();
-}
-
-/// A device of the samples: what it has to send, and its sender.
-struct Device {
-    exams: Exams,
-    sender: Sender,
-    instances_a_study: usize,
-    given: usize,
-}
-
-impl Device {
-    fn new(center: &Center, ae: &str, associations: usize, instances_a_study: usize) -> Self {
-        let exams = Exams::of(ae, center.scratch());
-        Self { exams, sender: Sender::start(center.dimse, ae, associations), instances_a_study, given: 0 }
-    }
-
-    fn examine(&mut self) {
-        self.sender.give(self.exams.study(self.instances_a_study));
-        self.given += self.instances_a_study;
-    }
 }
 
 struct Siege {
@@ -115,7 +95,7 @@ impl Siege {
         // While it receives again.
         self.examine();
         check_with(&self.center, &[]);
-        self.see_stored(&acknowledged);
+        see_stored(&self.center, &self.caller, &acknowledged);
     }
 
     /// Lets the moment come, kills before if it lies in a start; how long that took.
@@ -155,30 +135,10 @@ impl Siege {
         self.devices.iter().flat_map(|device| device.sender.acknowledged()).collect()
     }
 
-    /// Everything in `acknowledged` is handed out as it was sent, and nothing twice.
-    fn see_stored(&self, acknowledged: &ByUid) {
-        let mut studies: Vec<&str> = acknowledged.values().map(|exposure| exposure.study.as_str()).collect();
-        studies.sort_unstable();
-        studies.dedup();
-        for study in studies {
-            let expected: Vec<_> = acknowledged.values().filter(|exposure| exposure.study == study).collect();
-            let stored = wait("acknowledged instances to be handed out", || {
-                let stored = retrieve(&self.center, &self.caller, study);
-                let there = |uid: &str| stored.iter().any(|(stored, _)| stored == uid);
-                expected.iter().all(|exposure| there(exposure.uid())).then_some(stored)
-            });
-            for exposure in expected {
-                let copies: Vec<_> = stored.iter().filter(|(uid, _)| uid == exposure.uid()).collect();
-                assert_eq!(copies.len(), 1, "{} is there once", exposure.uid());
-                assert!(copies[0].1 == exposure.dataset(), "{} is what was sent", exposure.uid());
-            }
-        }
-    }
-
     /// Everything is sent, and everything is there.
     fn end(mut self) {
         let sent: ByUid = self.devices.iter_mut().flat_map(|device| device.sender.finish(device.given)).collect();
-        self.see_stored(&sent);
+        see_stored(&self.center, &self.caller, &sent);
         check(&self.center);
         self.center.kill();
         let said = check(&self.center);

@@ -3,8 +3,10 @@
 //! Each module is one promise of the program. A test that needs something that is not on this machine says so and skips, except
 //! with `CI=true`, where it fails ([`need`]).
 
+mod backups;
 mod browser;
 mod center;
+mod device;
 mod everything;
 mod exams;
 #[path = "../../xtask/src/http.rs"]
