@@ -51,6 +51,8 @@ fn follow(app: App, caller: Caller, mut seq: i64) -> impl Stream<Item = Result<s
     async_stream::stream! {
         let mut chained = app.db.watch();
         let mut checked = tokio::time::Instant::now();
+        // Says at once that the stream comes through; a proxy that holds it back is found out by its silence.
+        yield Ok(sse::Event::default().comment("here"));
         loop {
             if checked.elapsed() >= CHECK {
                 checked = tokio::time::Instant::now();
@@ -123,6 +125,8 @@ async fn still_welcome(app: &App, caller: &Caller) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::StreamExt;
+
     use super::*;
     use crate::domain::Role;
     use crate::index::testing::{on_both_engines, seed_account};
@@ -144,6 +148,23 @@ mod tests {
             assert!(still_welcome(&app, &caller).await);
             let on_duty = duty::on_duty(&mut db.read().await.unwrap()).await.unwrap();
             assert_eq!(on_duty[0].seen_us, long_ago);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_stream_speaks_before_there_is_anything_to_say() {
+        on_both_engines(async |db| {
+            let (app, _data) = app(&db).await;
+            let caller = Caller {
+                who: Who::Person { account: crate::domain::AccountId(1), session: Vec::new() },
+                role: Role::Admin,
+                scope: Scope::All,
+            };
+            let body = Sse::new(follow(app, caller, 1_000)).into_response().into_body();
+            let mut chunks = std::pin::pin!(body.into_data_stream());
+            let first = tokio::time::timeout(Duration::from_secs(5), chunks.next()).await;
+            assert_eq!(first.unwrap().unwrap().unwrap(), ": here\n\n");
         })
         .await;
     }

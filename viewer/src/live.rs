@@ -1,7 +1,8 @@
 //! What changed on the server, as it changes: one stream for the whole application, resumed where it broke off.
 //!
 //! Pages register with [`listen`]. While the stream is down they hear [`Beat::Poll`] every few seconds instead, so a
-//! proxy that swallows streams makes the page slower, never stale.
+//! proxy that swallows streams makes the page slower, never stale. Where no page has said up to which event it shows
+//! things ([`reflects`]), the stream starts at now and everybody looks once more: nothing falls between.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -18,7 +19,7 @@ use crate::{api, sse};
 #[derive(Clone, Debug)]
 pub enum Beat {
     Event(Event),
-    /// The stream is down; look again.
+    /// Something may have been missed, or the stream is down; look again.
     Poll,
 }
 
@@ -31,8 +32,13 @@ pub enum Line {
 }
 
 /// Silence after which a stream counts as dead; the server sends a comment more often than this.
-const SILENCE_MS: u64 = 45_000;
-const POLL_SECONDS: i32 = 5;
+const SILENCE_MS: f64 = 45_000.0;
+/// How long a new stream may take to say its first word.
+const FIRST_WORD_MS: f64 = 15_000.0;
+/// How long a page may take to say what it reflects.
+const FIRST_PAGE_MS: f64 = 2_000.0;
+const POLL: Duration = Duration::from_secs(5);
+const BRIEFLY_MS: i32 = 500;
 
 type Listener = Rc<dyn Fn(&Beat)>;
 
@@ -70,6 +76,7 @@ pub fn start(line: WriteSignal<Line>) {
     let run = RUN.get() + 1;
     RUN.set(run);
     AFTER.set(-1);
+    line.set(Line::Connecting);
     spawn_local(follow(run, line));
 }
 
@@ -77,60 +84,122 @@ pub fn stop() {
     RUN.set(RUN.get() + 1);
 }
 
-async fn follow(run: u64, line: WriteSignal<Line>) {
-    let mut failures = 0_i32;
-    while RUN.get() == run {
-        if AFTER.get() < 0 {
-            // Nothing shown yet, so nothing to follow from.
-            api::sleep(200).await;
-            continue;
-        }
-        let heard = stream_once(run, line).await;
-        if RUN.get() != run {
-            return;
-        }
-        failures = if heard { 1 } else { failures + 1 };
-        if failures > 1 {
-            line.set(Line::Polling);
-            tell(&Beat::Poll);
-        }
-        api::sleep(if failures > 1 { POLL_SECONDS * 1000 } else { 500 }).await;
+/// What came of one connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Outcome {
+    /// It spoke, and has ended.
+    Heard,
+    /// It was refused, or the server is out of reach.
+    Refused,
+    /// It was never answered, or not a word came through.
+    Silent,
+}
+
+/// Connections in a row of which nothing was heard. A stream that only broke is opened again before anybody is told.
+#[derive(Clone, Copy, Default)]
+struct Failures(u32);
+
+impl Failures {
+    fn after(self, outcome: Outcome) -> Self {
+        Self(match outcome {
+            Outcome::Heard => 1,
+            Outcome::Refused => self.0 + 1,
+            Outcome::Silent => self.0 + 2,
+        })
+    }
+
+    fn are_a_breakdown(self) -> bool {
+        self.0 > 1
     }
 }
 
-/// Reads one connection to its end. Whether anything at all was heard.
-async fn stream_once(run: u64, line: WriteSignal<Line>) -> bool {
-    let Ok((reader, abort)) = api::open_stream(&format!("/api/v1/events?after={}", AFTER.get())).await else {
-        return false;
-    };
-    line.set(Line::Live);
-    let heard_at = Rc::new(Cell::new(js_sys::Date::now()));
-    let watch = {
-        let (heard_at, abort) = (heard_at.clone(), abort.clone());
+async fn follow(run: u64, line: WriteSignal<Line>) {
+    let began = js_sys::Date::now();
+    while RUN.get() == run && AFTER.get() < 0 && js_sys::Date::now() - began < FIRST_PAGE_MS {
+        api::sleep(100).await;
+    }
+    let polling = Rc::new(Cell::new(false));
+    let polls = {
+        let polling = polling.clone();
         set_interval_with_handle(
             move || {
-                let silent = js_sys::Date::now() - heard_at.get() > SILENCE_MS as f64;
-                if silent || RUN.get() != run {
+                if polling.get() && RUN.get() == run {
+                    tell(&Beat::Poll);
+                }
+            },
+            POLL,
+        )
+    };
+    let mut failures = Failures::default();
+    while RUN.get() == run {
+        let outcome = stream_once(run, line, &polling).await;
+        if RUN.get() != run {
+            break;
+        }
+        failures = failures.after(outcome);
+        if failures.are_a_breakdown() {
+            line.set(Line::Polling);
+            if !polling.replace(true) {
+                tell(&Beat::Poll);
+            }
+        }
+        api::sleep(if failures.are_a_breakdown() { POLL.as_millis() as i32 } else { BRIEFLY_MS }).await;
+    }
+    if let Ok(polls) = polls {
+        polls.clear();
+    }
+}
+
+/// Reads one connection to its end.
+async fn stream_once(run: u64, line: WriteSignal<Line>, polling: &Cell<bool>) -> Outcome {
+    let after = AFTER.get();
+    let path = match after {
+        ..0 => "/api/v1/events".to_owned(),
+        _ => format!("/api/v1/events?after={after}"),
+    };
+    let Some(abort) = api::abort() else { return Outcome::Refused };
+    let begun = Rc::new(Cell::new(false));
+    let heard_at = Rc::new(Cell::new(js_sys::Date::now()));
+    let watch = {
+        let (begun, heard_at, abort) = (begun.clone(), heard_at.clone(), abort.clone());
+        set_interval_with_handle(
+            move || {
+                let allowed = if begun.get() { SILENCE_MS } else { FIRST_WORD_MS };
+                if js_sys::Date::now() - heard_at.get() > allowed || RUN.get() != run {
                     abort.abort();
                 }
             },
-            Duration::from_secs(2),
+            Duration::from_secs(1),
         )
     };
     let mut parser = sse::Parser::default();
-    while RUN.get() == run {
-        let Some(chunk) = read_chunk(&reader).await else { break };
-        heard_at.set(js_sys::Date::now());
-        let Ok(messages) = parser.feed(&chunk) else { break };
-        for message in messages {
-            hear(&message);
+    if let Ok(reader) = api::open_stream(&path, &abort).await {
+        while RUN.get() == run {
+            let Some(chunk) = read_chunk(&reader).await else { break };
+            heard_at.set(js_sys::Date::now());
+            if !begun.replace(true) {
+                polling.set(false);
+                line.set(Line::Live);
+                if after < 0 {
+                    tell(&Beat::Poll);
+                }
+            }
+            let Ok(messages) = parser.feed(&chunk) else { break };
+            for message in messages {
+                hear(&message);
+            }
         }
     }
+    let was_given_up = abort.signal().aborted();
     abort.abort();
     if let Ok(watch) = watch {
         watch.clear();
     }
-    true
+    match (begun.get(), was_given_up) {
+        (true, _) => Outcome::Heard,
+        (false, true) => Outcome::Silent,
+        (false, false) => Outcome::Refused,
+    }
 }
 
 fn hear(message: &sse::Message) {
@@ -169,5 +238,28 @@ pub fn gathered(wait: Duration, act: impl Fn() + 'static) -> impl Fn() + 'static
             },
             wait,
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(outcomes: &[Outcome]) -> bool {
+        outcomes.iter().fold(Failures::default(), |failures, outcome| failures.after(*outcome)).are_a_breakdown()
+    }
+
+    #[test]
+    fn a_stream_that_is_swallowed_leads_to_polling_at_once() {
+        assert!(after(&[Outcome::Silent]));
+        assert!(after(&[Outcome::Heard, Outcome::Silent]));
+    }
+
+    #[test]
+    fn a_stream_that_only_broke_is_opened_again_first() {
+        assert!(!after(&[Outcome::Heard]));
+        assert!(!after(&[Outcome::Refused, Outcome::Refused, Outcome::Heard]));
+        assert!(after(&[Outcome::Heard, Outcome::Refused]));
+        assert!(after(&[Outcome::Refused, Outcome::Refused]));
     }
 }

@@ -141,15 +141,19 @@ async fn send(
     response.dyn_into().map_err(offline)
 }
 
-/// A response body read as it arrives: the reader (`ReadableStreamDefaultReader`) and what ends it.
-pub async fn open_stream(path: &str) -> Result<(JsValue, AbortController), Fault> {
-    let abort = AbortController::new().map_err(|_| Fault::Offline)?;
-    let response = send("GET", path, None, &abort, "text/event-stream").await?;
+/// What ends a request; `None` where the browser has none.
+pub fn abort() -> Option<AbortController> {
+    AbortController::new().ok()
+}
+
+/// A response body read as it arrives: its reader (`ReadableStreamDefaultReader`). `abort` ends it; nothing else does.
+pub async fn open_stream(path: &str, abort: &AbortController) -> Result<JsValue, Fault> {
+    let response = send("GET", path, None, abort, "text/event-stream").await?;
     if !response.ok() {
         return Err(refused(&response, ""));
     }
     let body = js_sys::Reflect::get(&response, &"body".into()).map_err(|_| Fault::Garbled)?;
     let get_reader = js_sys::Reflect::get(&body, &"getReader".into()).map_err(|_| Fault::Garbled)?;
     let get_reader: js_sys::Function = get_reader.dyn_into().map_err(|_| Fault::Garbled)?;
-    Ok((get_reader.call0(&body).map_err(|_| Fault::Garbled)?, abort))
+    get_reader.call0(&body).map_err(|_| Fault::Garbled)
 }

@@ -5,5 +5,5 @@ mod client;
 mod fault;
 
 pub use calls::*;
-pub use client::{open_stream, round_trip_ms, set_csrf, sleep};
+pub use client::{abort, open_stream, round_trip_ms, set_csrf, sleep};
 pub use fault::Fault;

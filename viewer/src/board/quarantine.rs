@@ -31,9 +31,11 @@ pub fn QuarantinePage() -> impl IntoView {
     load();
     let reload = live::gathered(std::time::Duration::from_secs(1), load);
     live::listen(move |beat| {
-        if let Beat::Event(event) = beat
-            && event.kind.ends_with("quarantined")
-        {
+        let concerns = match beat {
+            Beat::Event(event) => event.kind.ends_with("quarantined"),
+            Beat::Poll => true,
+        };
+        if concerns {
             reload();
         }
     });
