@@ -74,10 +74,11 @@ impl App {
         self.lang.set(lang);
     }
 
-    /// Nobody has touched this machine for as long as the server keeps an idle session: the page's own requests must not
-    /// keep it open for whoever comes by next.
+    /// Keeps the session while somebody is here, whether or not their page asks the server for anything; ends it when nobody
+    /// has touched this machine for as long as the server keeps an idle one, whatever the page asks by itself.
     fn watch_idle(self) {
         let touched = StoredValue::new(clock::now_us());
+        let told = StoredValue::new(clock::now_us());
         let handles = [
             window_event_listener(leptos::ev::keydown, move |_| touched.set_value(clock::now_us())),
             window_event_listener(leptos::ev::pointerdown, move |_| touched.set_value(clock::now_us())),
@@ -87,17 +88,34 @@ impl App {
         on_cleanup(move || handles.into_iter().for_each(WindowListenerHandle::remove));
         Effect::new(move |_| {
             let now = clock::ticks().quarter.get();
-            let allowed = self.me.with(|me| me.as_ref().map(|me| (i64::from(me.idle_minutes), me.role)));
-            // A manager's board hangs on a wall.
-            if let Some((minutes @ 1.., role)) = allowed
-                && role != Role::Manager
-                && now - touched.get_value() > minutes * clock::MINUTE_US
-            {
-                touched.set_value(now);
-                spawn_local(async move {
-                    self.sign_out().await;
-                    self.notice.set(Some(t(say::SIGNED_OUT_IDLE)));
-                });
+            let Some((minutes, role)) = self.me.with(|me| me.as_ref().map(|me| (i64::from(me.idle_minutes), me.role)))
+            else {
+                return;
+            };
+            let presence = Presence {
+                now,
+                touched: touched.get_value(),
+                told: told.get_value(),
+                allowed: minutes * clock::MINUTE_US,
+                on_a_wall: role == Role::Manager && is_board(&hash()),
+            };
+            match presence.calls_for() {
+                Call::Nothing => {}
+                Call::Stay => {
+                    told.set_value(now);
+                    spawn_local(async move {
+                        if let Err(fault) = api::stay().await {
+                            self.notes(&fault);
+                        }
+                    });
+                }
+                Call::Leave => {
+                    touched.set_value(now);
+                    spawn_local(async move {
+                        self.sign_out().await;
+                        self.notice.set(Some(t(say::SIGNED_OUT_IDLE)));
+                    });
+                }
             }
         });
     }
@@ -122,17 +140,60 @@ impl App {
     }
 }
 
+/// Whether somebody is at the machine, in microseconds.
+#[derive(Clone, Copy)]
+struct Presence {
+    now: i64,
+    /// The last key or move of the pointer.
+    touched: i64,
+    /// When the server was last told that somebody is here.
+    told: i64,
+    /// How long the server keeps an idle session; 0: nothing was said about it.
+    allowed: i64,
+    /// A board for everybody to see: nobody touches it.
+    on_a_wall: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Call {
+    Nothing,
+    Stay,
+    Leave,
+}
+
+impl Presence {
+    fn calls_for(self) -> Call {
+        let told_ago = self.now - self.told;
+        if !self.on_a_wall && self.allowed > 0 && self.now - self.touched > self.allowed {
+            Call::Leave
+        } else if (self.on_a_wall || self.touched > self.told) && told_ago >= clock::MINUTE_US.min(self.allowed / 3) {
+            Call::Stay
+        } else {
+            Call::Nothing
+        }
+    }
+}
+
+/// Whether a manager's page of this name is the board.
+fn is_board(hash: &str) -> bool {
+    let (page, _) = hash.split_once('/').unwrap_or((hash, ""));
+    !matches!(page, "cases" | "quarantine" | "images")
+}
+
 pub fn set_hash(hash: &str) {
     window().location().set_hash(hash).ok();
 }
 
 /// The part after `#`: `images/12`, `cases`, `quarantine`; empty on the role's own page.
+fn hash() -> String {
+    window().location().hash().unwrap_or_default().trim_start_matches(['#', '/']).to_owned()
+}
+
 fn hash_signal() -> ReadSignal<String> {
-    let read = || window().location().hash().unwrap_or_default().trim_start_matches(['#', '/']).to_owned();
-    let (hash, set) = signal(read());
-    let handle = window_event_listener(leptos::ev::hashchange, move |_| set.set(read()));
+    let (read, set) = signal(hash());
+    let handle = window_event_listener(leptos::ev::hashchange, move |_| set.set(hash()));
     on_cleanup(move || handle.remove());
-    hash
+    read
 }
 
 #[component]
@@ -199,11 +260,42 @@ fn home(me: &Me, hash: &str) -> AnyView {
         Role::Specialist | Role::Reviewer => view! { <ReadPage/> }.into_any(),
         Role::Operator | Role::Clinician => view! { <DeskPage/> }.into_any(),
         Role::Admin => view! { <QuarantinePage/> }.into_any(),
+        Role::Manager if is_board(hash) => view! { <BoardPage/> }.into_any(),
         Role::Manager => match page {
-            "cases" => view! { <DeskPage/> }.into_any(),
             "quarantine" => view! { <QuarantinePage/> }.into_any(),
-            _ => view! { <BoardPage/> }.into_any(),
+            _ => view! { <DeskPage/> }.into_any(),
         },
         Role::Integrator => view! { <MachinePage/> }.into_any(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: i64 = clock::MINUTE_US;
+
+    /// Minutes ago that somebody touched the machine and that the server was told.
+    fn call(touched: i64, told: i64, on_a_wall: bool) -> Call {
+        let now = 1_000 * MINUTE;
+        let (touched, told) = (now - touched * MINUTE, now - told * MINUTE);
+        Presence { now, touched, told, allowed: 15 * MINUTE, on_a_wall }.calls_for()
+    }
+
+    #[test]
+    fn who_is_at_the_machine_keeps_the_session_and_who_left_does_not() {
+        assert_eq!(call(0, 1, false), Call::Stay);
+        assert_eq!(call(0, 0, false), Call::Nothing, "told already");
+        assert_eq!(call(5, 3, false), Call::Nothing, "nobody since");
+        assert_eq!(call(16, 14, false), Call::Leave);
+    }
+
+    #[test]
+    fn a_board_on_the_wall_stays_though_nobody_touches_it() {
+        assert_eq!(call(500, 1, true), Call::Stay);
+        assert_eq!(call(500, 0, true), Call::Nothing);
+        for (hash, board) in [("", true), ("cases", false), ("quarantine", false), ("images/12", false)] {
+            assert_eq!(is_board(hash), board, "{hash}");
+        }
     }
 }

@@ -22,6 +22,11 @@ pub async fn session() -> Answer<Me> {
     get("/api/v1/session").await.map(arrived)
 }
 
+/// Somebody is still here: the server keeps the session.
+pub async fn stay() -> Answer<()> {
+    get::<Me>("/api/v1/session").await.map(drop)
+}
+
 pub async fn sign_in(login: &str, password: &str) -> Answer<Me> {
     let body = SignIn { login: login.to_owned(), password: password.to_owned() };
     change("POST", "/api/v1/session", &body).await.map(arrived)

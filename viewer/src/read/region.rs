@@ -5,6 +5,7 @@ use std::sync::Arc;
 use leptos::prelude::*;
 use wire::{CaseRow, Delivery, InstanceImage, StudyImages};
 
+use crate::app::App;
 use crate::clock;
 use crate::i18n::{self, say, t};
 use crate::viewport::{ViewerHandle, ViewerStudy, Viewport};
@@ -35,6 +36,12 @@ pub fn ImageRegion(
     handle: ViewerHandle,
 ) -> impl IntoView {
     let activate = Callback::new(|()| take_keyboard());
+    let app = expect_context::<App>();
+    Effect::new(move |_| {
+        if handle.signed_out() {
+            app.expired();
+        }
+    });
     view! {
         <section class="viewport-place" tabindex="-1" aria-label=t(say::VIEWPORT_LABEL) data-testid="viewport" hidden=move || study.with(Option::is_none)>
             <Viewport study=study active=keyboard handle=handle on_activate=activate/>

@@ -84,11 +84,17 @@ pub struct ViewerHandle {
     state: RwSignal<ViewerState>,
     shown: RwSignal<Option<Shown>>,
     measured: RwSignal<Vec<Measured>>,
+    signed_out: RwSignal<bool>,
 }
 
 impl ViewerHandle {
     pub fn new() -> Self {
-        Self { state: RwSignal::default(), shown: RwSignal::default(), measured: RwSignal::default() }
+        Self {
+            state: RwSignal::default(),
+            shown: RwSignal::default(),
+            measured: RwSignal::default(),
+            signed_out: RwSignal::default(),
+        }
     }
 
     pub fn state(&self) -> ViewerState {
@@ -113,6 +119,16 @@ impl ViewerHandle {
     /// Measurements of the open study, oldest first.
     pub fn measured(&self) -> Vec<Measured> {
         self.measured.get()
+    }
+
+    /// The server refused a frame because it no longer knows who is asking.
+    pub fn signed_out(&self) -> bool {
+        self.signed_out.get()
+    }
+
+    pub(super) fn set_signed_out(&self) {
+        // The page may have gone while the answer was on its way.
+        self.signed_out.try_set(true);
     }
 
     pub(super) fn set_state(&self, state: ViewerState) {

@@ -221,7 +221,7 @@ impl Desk {
         let fresh = Arc::new(Open::new(study));
         if !is_same {
             self.close();
-            self.store.set_value(Some(FrameStore::new(self.pool.get_value(), self.arrivals)));
+            self.store.set_value(Some(FrameStore::new(self.pool.get_value(), self.arrivals, self.handle)));
         }
         self.make_known(&fresh);
         match before.filter(|_| is_same) {

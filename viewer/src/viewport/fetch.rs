@@ -24,6 +24,8 @@ pub enum Trouble {
     Preparing(Option<Duration>),
     /// No answer, or one that an overloaded server or proxy gives.
     Network,
+    /// The server no longer knows who is asking.
+    SignedOut,
     /// It can't be shown; the words the server or decoder has for it.
     Refused(String),
 }
@@ -64,6 +66,7 @@ async fn refusal(response: &Response) -> Trouble {
             let seconds = header(response, "retry-after").and_then(|s| s.trim().parse::<u64>().ok());
             Trouble::Preparing(seconds.map(|s| Duration::from_secs(s.clamp(1, 30))))
         }
+        401 => Trouble::SignedOut,
         408 | 429 | 500 | 502 | 504 => Trouble::Network,
         status => {
             let text = match response.text() {

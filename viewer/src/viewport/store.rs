@@ -16,6 +16,7 @@ use wasm_bindgen_futures::spawn_local;
 use web_sys::AbortController;
 use wire::{Delivery, ImageAttrs};
 
+use super::api::ViewerHandle;
 use super::fetch::{self, Fetched, Trouble};
 use super::pixels::Pixels;
 use super::stacks::FrameKey;
@@ -76,6 +77,7 @@ pub struct FrameStore {
     pool: Rc<Pool>,
     /// Rises whenever a frame arrives, is delayed or fails.
     changed: RwSignal<u32>,
+    handle: ViewerHandle,
 }
 
 struct Inner {
@@ -106,7 +108,7 @@ enum Entry {
 }
 
 impl FrameStore {
-    pub fn new(pool: Rc<Pool>, changed: RwSignal<u32>) -> Self {
+    pub fn new(pool: Rc<Pool>, changed: RwSignal<u32>, handle: ViewerHandle) -> Self {
         let inner = Inner {
             recipes: HashMap::new(),
             wanted: Vec::new(),
@@ -118,7 +120,7 @@ impl FrameStore {
             budget: budget(),
             closed: false,
         };
-        Self { inner: Rc::new(RefCell::new(inner)), pool, changed }
+        Self { inner: Rc::new(RefCell::new(inner)), pool, changed, handle }
     }
 
     /// Makes an instance's frames known; those that can't be shown are never asked for.
@@ -222,6 +224,12 @@ impl FrameStore {
             }
             Err(trouble) => Err(trouble),
         };
+        if matches!(outcome, Err(Trouble::SignedOut)) {
+            // The page leads back to the sign-in; asking again would change nothing.
+            self.close();
+            self.handle.set_signed_out();
+            return;
+        }
         self.settle(key, tries, outcome);
         self.bump();
         self.pump();
@@ -269,7 +277,7 @@ impl FrameStore {
         let (why, wait) = match outcome {
             Ok(pixels) => return inner.keep(key, pixels),
             // Who aborted it has taken it off the list.
-            Err(Trouble::Aborted) => return,
+            Err(Trouble::Aborted | Trouble::SignedOut) => return,
             Err(Trouble::Refused(reason)) => {
                 inner.frames.insert(key, Entry::Failed(reason));
                 return;
