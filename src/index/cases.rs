@@ -193,13 +193,32 @@ pub async fn of_specialist(tx: &mut Tx, account: AccountId) -> Result<Vec<Row>> 
         .bind(account).fetch_all(c).await)?)
 }
 
-/// Submitted, and no part of it written by them: what a reviewer may sign or return, oldest first.
+/// Every case somebody holds under a lease: at most one a specialist.
+pub async fn held(tx: &mut Tx, scope: Scope) -> Result<Vec<Row>> {
+    Ok(on!(tx, c => sqlx::query_as::<_, Row>(select_rows!(
+        "WHERE c.state IN ('assigned', 'opened', 'drafted') AND c.lease IS NOT NULL
+           AND (CAST($1 AS BIGINT) IS NULL OR c.site_id = $1) ORDER BY c.id"))
+        .bind(scope.site()).fetch_all(c).await)?)
+}
+
+/// Submitted, and no part of it written by them: what a reviewer may sign or return, most urgent first, then oldest.
 pub async fn to_review(tx: &mut Tx, reviewer: AccountId, limit: i64) -> Result<Vec<Row>> {
     Ok(on!(tx, c => sqlx::query_as::<_, Row>(select_rows!(
         "WHERE c.state = 'submitted' AND c.assignee_id <> $1
            AND NOT EXISTS (SELECT 1 FROM report_author w WHERE w.report_id = r.id AND w.account_id = $1)
-         ORDER BY c.submitted_us LIMIT $2"))
+         ORDER BY CASE c.urgency WHEN 'stat' THEN 0 WHEN 'urgent' THEN 1 ELSE 2 END, c.submitted_us, c.id LIMIT $2"))
         .bind(reviewer).bind(limit).fetch_all(c).await)?)
+}
+
+/// How many those are in all.
+pub async fn count_to_review(tx: &mut Tx, reviewer: AccountId) -> Result<i64> {
+    Ok(on!(tx, c => sqlx::query_scalar::<_, i64>(
+        "SELECT COUNT(*) FROM case_ c
+           LEFT JOIN report r ON r.case_id = c.id
+                AND r.version = (SELECT MAX(m.version) FROM report m WHERE m.case_id = c.id)
+          WHERE c.state = 'submitted' AND c.assignee_id <> $1
+            AND NOT EXISTS (SELECT 1 FROM report_author w WHERE w.report_id = r.id AND w.account_id = $1)")
+        .bind(reviewer).fetch_one(c).await)?)
 }
 
 /// The queue in the order `routing::decide` serves it: id only.

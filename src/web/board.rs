@@ -10,12 +10,12 @@ use wire::{Board, DutyLine, Person, Place, SiteLine, Turnaround, Urgency};
 use super::auth::Caller;
 use super::cases::median;
 use super::routes::{Access, Route};
-use super::rows::{case_row, positions};
+use super::rows::{self, case_row, positions};
 use super::{Answer, App};
 use crate::clock;
 use crate::domain::{CaseId, CaseState, Role, Targets};
 use crate::index::cases::{self, Figure, Row};
-use crate::index::{Tx, community, duty, events, restored};
+use crate::index::{Tx, community, duty, events, quarantine, restored};
 
 const OPEN_CASES: i64 = 500;
 
@@ -32,6 +32,7 @@ async fn board(State(app): State<App>, caller: Caller) -> Answer<Json<Board>> {
     let day_start = app.day_start();
     let mut tx = app.db.read().await?;
     let open = cases::open_cases(&mut tx, caller.scope, OPEN_CASES).await?;
+    let held = cases::held(&mut tx, caller.scope).await?;
     let figures = cases::figures(&mut tx, caller.scope, day_start).await?;
     let signed: Vec<&Figure> = figures.iter().filter(|f| f.signed_us.is_some_and(|at| at >= day_start)).collect();
     let in_time = signed.iter().filter(|f| f.in_time()).count();
@@ -48,11 +49,12 @@ async fn board(State(app): State<App>, caller: Caller) -> Answer<Json<Board>> {
         arriving: number(arriving),
         median_minutes: median(signed.iter().filter_map(|f| f.minutes()).collect()),
         in_time_percent: (!signed.is_empty()).then(|| 100.0 * in_time as f64 / signed.len() as f64),
-        overdue: number(open.iter().filter(|row| row.due_us.is_some_and(|due| due < now)).count()),
-        quarantined: number(open.iter().map(|row| usize::try_from(row.quarantined).unwrap_or(0)).sum()),
-        duty: duty_lines(&mut tx, &open, &signed).await?,
+        overdue: number(figures.iter().filter(|f| f.state.is_open() && f.due_us.is_some_and(|due| due < now)).count()),
+        quarantined: rows::count(quarantine::count(&mut tx, caller.scope).await?),
+        duty: duty_lines(&mut tx, &held, &signed).await?,
         sites: site_lines(&mut tx, &figures, &signed).await?,
         lanes: lanes(&signed),
+        open_total: number(unsigned),
         open: open.iter().map(|row| case_row(row, &places)).collect(),
     }))
 }
@@ -66,13 +68,13 @@ async fn queue(State(app): State<App>, caller: Caller, Path(case): Path<i64>) ->
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn duty_lines(tx: &mut Tx, open: &[Row], signed: &[&Figure]) -> Answer<Vec<DutyLine>> {
+async fn duty_lines(tx: &mut Tx, held: &[Row], signed: &[&Figure]) -> Answer<Vec<DutyLine>> {
     let on_duty = duty::on_duty(tx).await?;
     let readers = community::accounts(tx).await?.into_iter().filter(|account| account.role.reads());
     Ok(readers
         .map(|account| {
             let since = on_duty.iter().find(|d| d.account_id == account.id).map(|d| d.since_us.0);
-            let current = open.iter().find(|row| row.assignee_id == Some(account.id) && row.lease.is_some());
+            let current = held.iter().find(|row| row.assignee_id == Some(account.id));
             let own: Vec<f64> =
                 signed.iter().filter(|f| f.assignee_id == Some(account.id)).filter_map(|f| f.minutes()).collect();
             DutyLine {

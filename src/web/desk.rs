@@ -8,7 +8,7 @@ use wire::{CaseRow, Desk, Lease};
 use super::auth::Caller;
 use super::cases::median;
 use super::routes::{READERS, Route};
-use super::rows::{case_row, positions};
+use super::rows::{self, case_row, positions};
 use super::{Answer, App};
 use crate::clock;
 use crate::domain::{CaseState, Role, lane};
@@ -16,6 +16,7 @@ use crate::index::cases::{self, Figure, Row};
 use crate::index::{Scope, Tx, community, duty, events};
 use crate::routing::dispatcher::HEARTBEAT;
 
+/// Reviews on the desk at once; as one is done the next comes up.
 const REVIEW_PAGE: i64 = 50;
 
 pub fn routes() -> Vec<Route> {
@@ -41,9 +42,11 @@ async fn desk(State(app): State<App>, caller: Caller, Query(page): Query<DeskQue
         Some(row) => Some(lease(&mut tx, row, show(row)).await?),
         None => None,
     };
-    let to_review = match caller.role {
-        Role::Reviewer => cases::to_review(&mut tx, account, REVIEW_PAGE).await?,
-        _ => Vec::new(),
+    let (to_review, to_review_total) = match caller.role {
+        Role::Reviewer => {
+            (cases::to_review(&mut tx, account, REVIEW_PAGE).await?, cases::count_to_review(&mut tx, account).await?)
+        }
+        _ => (Vec::new(), 0),
     };
     let figures = cases::figures(&mut tx, Scope::All, app.day_start()).await?;
     let signed: Vec<&Figure> = figures
@@ -56,6 +59,7 @@ async fn desk(State(app): State<App>, caller: Caller, Query(page): Query<DeskQue
         current,
         returned: mine.iter().filter(|row| row.state == CaseState::Returned).map(show).collect(),
         to_review: to_review.iter().map(show).collect(),
+        to_review_total: rows::count(to_review_total),
         next: next(&mut tx, &order, &modalities).await?.map(|row| show(&row)),
         waiting: u32::try_from(order.len()).unwrap_or(u32::MAX),
         signed_today: u32::try_from(signed.len()).unwrap_or(u32::MAX),

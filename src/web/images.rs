@@ -6,17 +6,17 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use wire::{Place, QuarantineRow, StudyImages};
+use wire::{Place, QuarantineList, QuarantineRow, StudyImages};
 
 use super::auth::Caller;
 use super::routes::{Access, CLINICAL, Route};
-use super::{Answer, App, Problem, audit};
+use super::{Answer, App, Problem, audit, rows};
 use crate::domain::{Delivery, InstanceId, QuarantineId, Role, StudyId};
 use crate::index::quarantine::{self, Quarantined};
 use crate::ingest::bytes::BytesError;
 use crate::ingest::viewing::ViewError;
 
-const QUARANTINE_PAGE: i64 = 500;
+const QUARANTINE_PAGE: i64 = 200;
 /// A frame's bytes never change under its address; the browser may keep them, nobody in between may.
 const KEEP: HeaderValue = HeaderValue::from_static("private, max-age=3600, immutable");
 
@@ -75,11 +75,16 @@ async fn list_quarantine(
     State(app): State<App>,
     caller: Caller,
     Query(query): Query<QuarantineQuery>,
-) -> Answer<Json<Vec<QuarantineRow>>> {
+) -> Answer<Json<QuarantineList>> {
     let mut tx = app.db.read().await?;
     let before = query.before.map(QuarantineId);
-    let rows = quarantine::list(&mut tx, caller.scope, before, QUARANTINE_PAGE).await?;
-    Ok(Json(rows.into_iter().map(quarantine_row).collect()))
+    let found = quarantine::list(&mut tx, caller.scope, before, QUARANTINE_PAGE).await?;
+    let full = i64::try_from(found.len()).is_ok_and(|found| found >= QUARANTINE_PAGE);
+    Ok(Json(QuarantineList {
+        next: found.last().filter(|_| full).map(|row| row.id.0),
+        total: rows::count(quarantine::count(&mut tx, caller.scope).await?),
+        rows: found.into_iter().map(quarantine_row).collect(),
+    }))
 }
 
 fn quarantine_row(row: Quarantined) -> QuarantineRow {

@@ -67,6 +67,7 @@ fn schemas() -> Map<String, Value> {
         wire::ReturnRequest,
         wire::Template,
         wire::Board,
+        wire::QuarantineList,
         wire::QuarantineRow,
         wire::StudyImages,
         wire::Event,

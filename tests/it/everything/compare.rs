@@ -44,7 +44,7 @@ pub fn fates(center: &Center, caller: &Caller, sent: &[Sent]) -> Vec<Fate> {
                 (instance, at)
             })
             .collect();
-        let mut quarantined = list(center, caller, "/api/v1/quarantine");
+        let mut quarantined = quarantined(center, caller);
         let settled = stored.len() + quarantined.len() >= sent.len();
         if settled || Instant::now() > deadline {
             return sent.iter().map(|sent| fate(sent, &stored, &mut quarantined)).collect();
@@ -57,6 +57,21 @@ fn list(center: &Center, caller: &Caller, path: &str) -> Vec<Value> {
     match caller.json(center, path) {
         Value::Array(rows) => rows,
         other => panic!("{path}: {other}"),
+    }
+}
+
+/// All of it, page by page.
+fn quarantined(center: &Center, caller: &Caller) -> Vec<Value> {
+    let mut all = Vec::new();
+    let mut path = "/api/v1/quarantine".to_owned();
+    loop {
+        let page = caller.json(center, &path);
+        let Some(rows) = page["rows"].as_array() else { panic!("{path}: {page}") };
+        all.extend(rows.iter().cloned());
+        match page["next"].as_i64() {
+            Some(before) => path = format!("/api/v1/quarantine?before={before}"),
+            None => return all,
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use js_sys::encode_uri_component;
 use wire::{
-    Board, CaseChange, CaseDetail, CaseList, Desk, DraftSave, DraftSaved, DutyChange, LeaseToken, Me, QuarantineRow,
+    Board, CaseChange, CaseDetail, CaseList, Desk, DraftSave, DraftSaved, DutyChange, LeaseToken, Me, QuarantineList,
     ReturnRequest, SignIn, SignRequest, Status, StudyImages, TakeBack, Template,
 };
 
@@ -141,8 +141,10 @@ pub async fn board() -> Answer<Board> {
     Ok(board)
 }
 
-pub async fn quarantine() -> Answer<Vec<QuarantineRow>> {
-    get("/api/v1/quarantine").await
+/// The newest, or what comes before the row `before`.
+pub async fn quarantine(before: Option<i64>) -> Answer<QuarantineList> {
+    let path = "/api/v1/quarantine".to_owned();
+    get(&before.map_or(path.clone(), |before| format!("{path}?before={before}"))).await
 }
 
 /// Where a signed report's PDF is.

@@ -15,8 +15,8 @@ pub fn figures(board: &Board) -> impl IntoView + use<> {
         {figure(count(board.waiting), say::F_WAITING, arriving)}
         {figure(measured(board.median_minutes, t(say::MINUTES)), say::F_MEDIAN, None)}
         {figure(measured(board.in_time_percent, "%"), say::F_IN_TIME, None)}
-        {alarm(board.overdue, say::F_OVERDUE, "clock", "red")}
-        {alarm(board.quarantined, say::F_QUARANTINED, "box", "amber")}
+        {alarm(count(board.overdue), say::F_OVERDUE, "clock", "red")}
+        {alarm((board.quarantined.to_string(), t(say::OBJECTS_UNIT)), say::F_QUARANTINED, "box", "amber")}
     }
 }
 
@@ -34,11 +34,11 @@ fn figure((number, unit): (String, &'static str), word: Text, more: Option<Strin
 }
 
 /// Coloured only when there is something to do.
-fn alarm(count: u32, word: Text, mark: &'static str, tone: &'static str) -> impl IntoView {
-    let tone = if count > 0 { tone } else { "quiet" };
+fn alarm((number, unit): (String, &'static str), word: Text, mark: &'static str, tone: &'static str) -> impl IntoView {
+    let tone = if number == "0" { "quiet" } else { tone };
     view! {
         <div class=format!("figure {tone}")>
-            <p><b class="figure-n">{count}</b><span>{t(say::CASES_UNIT)}</span></p>
+            <p><b class="figure-n">{number}</b><span>{unit}</span></p>
             <p class="small">{icon(mark)}" "{t(word)}</p>
         </div>
     }

@@ -13,6 +13,7 @@ const APART: f64 = 0.024;
 
 pub fn lanes(board: &Board, now: i64) -> impl IntoView + use<> {
     let open: Vec<&CaseRow> = board.open.iter().filter(|row| row.due_us.is_some()).collect();
+    let (listed, all) = (board.open.len(), board.open_total as usize);
     let left: Vec<f64> = open.iter().map(|row| minutes(row, now)).collect();
     let over = left.iter().filter(|left| **left < 0.0).count();
     let soon = left.iter().filter(|left| (0.0..SOON).contains(*left)).count();
@@ -29,6 +30,7 @@ pub fn lanes(board: &Board, now: i64) -> impl IntoView + use<> {
             {legend()}
         </header>
         {body}
+        {(listed < all).then(|| view! { <p class="small quiet">{fill(say::LANES_SOME, &[&listed.to_string(), &all.to_string()])}</p> })}
     }
 }
 

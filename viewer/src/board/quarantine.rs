@@ -1,47 +1,126 @@
 //! What devices sent and no study could take: where from, why, how large. The bytes are kept.
+//!
+//! The newest page is kept up to date; earlier ones are fetched when asked for and stay.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wire::{QuarantineRow, Role};
+use wire::{QuarantineList, QuarantineRow, Role};
 
 use crate::api::{self, Fault};
 use crate::app::App;
 use crate::clock;
-use crate::i18n::{self, say, t};
+use crate::i18n::{self, fill, say, t};
 use crate::live::{self, Beat};
 use crate::ui::{LineMark, TopBar, empty, failed, icon, loading_rows};
+
+/// The list as far as it was fetched.
+#[derive(Clone, Copy)]
+struct Shelf {
+    app: App,
+    list: RwSignal<Option<QuarantineList>>,
+    fault: RwSignal<Option<Fault>>,
+    /// An earlier page is on its way.
+    fetching: RwSignal<bool>,
+    /// The last try to get an earlier page failed.
+    missed: RwSignal<bool>,
+}
+
+impl Shelf {
+    fn start(app: App) -> Self {
+        let shelf = Self {
+            app,
+            list: RwSignal::new(None),
+            fault: RwSignal::new(None),
+            fetching: RwSignal::new(false),
+            missed: RwSignal::new(false),
+        };
+        let refresh = live::gathered(std::time::Duration::from_secs(1), move || shelf.refresh());
+        live::listen(move |beat| {
+            let concerns = match beat {
+                Beat::Event(event) => event.kind.ends_with("quarantined"),
+                Beat::Poll => true,
+            };
+            if concerns {
+                refresh();
+            }
+        });
+        shelf.refresh();
+        shelf
+    }
+
+    fn refresh(self) {
+        spawn_local(async move {
+            match api::quarantine(None).await {
+                Ok(newest) => {
+                    self.fault.try_set(None);
+                    self.list.try_update(|list| *list = Some(renewed(list.take(), newest)));
+                }
+                Err(fault) => {
+                    self.app.notes(&fault);
+                    self.fault.try_set(Some(fault));
+                }
+            }
+        });
+    }
+
+    fn more(self) {
+        let next = self.list.with_untracked(|list| list.as_ref().and_then(|list| list.next));
+        let Some(next) = next.filter(|_| !self.fetching.get_untracked()) else { return };
+        self.fetching.set(true);
+        spawn_local(async move {
+            let answer = api::quarantine(Some(next)).await;
+            self.fetching.try_set(false);
+            self.missed.try_set(answer.is_err());
+            match answer {
+                Ok(page) => {
+                    self.list.try_update(|list| append(list, next, page));
+                }
+                Err(fault) => self.app.notes(&fault),
+            }
+        });
+    }
+}
+
+/// The newest page in front of the earlier ones known; where it does not reach them, they are fetched anew when asked for.
+fn renewed(known: Option<QuarantineList>, newest: QuarantineList) -> QuarantineList {
+    let Some(known) = known else { return newest };
+    let Some(last) = newest.rows.last().map(|row| row.id) else { return newest };
+    let reaches = known.rows.first().is_some_and(|row| row.id >= last);
+    if newest.next.is_none() || !reaches {
+        return newest;
+    }
+    let earlier: Vec<QuarantineRow> = known.rows.into_iter().filter(|row| row.id < last).collect();
+    let next = if earlier.is_empty() { newest.next } else { known.next };
+    let rows = newest.rows.into_iter().chain(earlier).collect();
+    QuarantineList { rows, next, total: newest.total }
+}
+
+/// Puts `page` behind what is listed, if it is still what follows.
+fn append(list: &mut Option<QuarantineList>, before: i64, page: QuarantineList) {
+    let Some(list) = list.as_mut().filter(|list| list.next == Some(before)) else { return };
+    list.rows.extend(page.rows);
+    list.next = page.next;
+    list.total = page.total;
+}
 
 #[component]
 pub fn QuarantinePage() -> impl IntoView {
     let app = expect_context::<App>();
-    let rows = RwSignal::new(None::<Result<Vec<QuarantineRow>, Fault>>);
-    let load = move || {
-        spawn_local(async move {
-            let answer = api::quarantine().await;
-            if let Err(fault) = &answer {
-                app.notes(fault);
-                // A list already shown stays while the line is down.
-                if rows.try_with_untracked(|rows| matches!(rows, Some(Ok(_)))) == Some(true) {
-                    return;
-                }
-            }
-            rows.set(Some(answer));
-        });
-    };
-    load();
-    let reload = live::gathered(std::time::Duration::from_secs(1), load);
-    live::listen(move |beat| {
-        let concerns = match beat {
-            Beat::Event(event) => event.kind.ends_with("quarantined"),
-            Beat::Poll => true,
-        };
-        if concerns {
-            reload();
-        }
-    });
-    let again = Callback::new(move |()| load());
+    let shelf = Shelf::start(app);
     let manager = app.me.with_untracked(|me| me.as_ref().is_some_and(|me| me.role == Role::Manager));
     let center = app.me.with_untracked(|me| me.as_ref().map(|me| me.center.clone()).unwrap_or_default());
+    let again = Callback::new(move |()| shelf.refresh());
+    let count = Memo::new(move |_| shelf.list.with(|list| list.as_ref().map(|list| list.total)));
+    let any = Memo::new(move |_| shelf.list.with(|list| list.as_ref().map(|list| !list.rows.is_empty())));
+    let body = move || match any.get() {
+        Some(true) => view! { <Table shelf=shelf/> }.into_any(),
+        Some(false) => empty("check", t(say::Q_EMPTY).to_owned(), t(say::Q_EMPTY_DO), None).into_any(),
+        // A list already shown stays while the line is down.
+        None => match shelf.fault.get() {
+            Some(fault) => failed(&fault, again).into_any(),
+            None => loading_rows(5, "panel-row").into_any(),
+        },
+    };
     view! {
         <div class="board-page" data-testid="quarantine">
             <TopBar place=center>
@@ -50,29 +129,39 @@ pub fn QuarantinePage() -> impl IntoView {
             </TopBar>
             <main class="board one">
                 <section class="card">
-                    <header class="card-head"><h2>{t(say::Q_TITLE)}</h2><span class="small faint">{t(say::Q_LEAD)}</span></header>
-                    {move || match rows.get() {
-                        None => loading_rows(5, "panel-row").into_any(),
-                        Some(Err(fault)) => failed(&fault, again).into_any(),
-                        Some(Ok(rows)) if rows.is_empty() => empty("check", t(say::Q_EMPTY).to_owned(), t(say::Q_EMPTY_DO), None).into_any(),
-                        Some(Ok(rows)) => table(&rows).into_any(),
-                    }}
+                    <header class="card-head">
+                        <h2>{t(say::Q_TITLE)}</h2>
+                        <b data-testid="quarantine-total">{move || count.get().filter(|count| *count > 0).map(|count| fill(say::Q_TOTAL, &[&count.to_string()]))}</b>
+                        <span class="small faint">{t(say::Q_LEAD)}</span>
+                    </header>
+                    {body}
                 </section>
             </main>
         </div>
     }
 }
 
-fn table(rows: &[QuarantineRow]) -> impl IntoView + use<> {
+#[component]
+fn Table(shelf: Shelf) -> impl IntoView {
+    let rows = move || shelf.list.with(|list| list.as_ref().map(|list| list.rows.clone()).unwrap_or_default());
+    let more = Memo::new(move |_| shelf.list.with(|list| list.as_ref().is_some_and(|list| list.next.is_some())));
     view! {
         <div class="table-scroll">
             <table class="quarantine">
                 <thead class="label"><tr>
                     <th>{t(say::Q_WHEN)}</th><th>{t(say::Q_FROM)}</th><th>{t(say::Q_REASON)}</th><th>{t(say::Q_DETAIL)}</th><th class="end">{t(say::Q_SIZE)}</th>
                 </tr></thead>
-                <tbody>{rows.iter().map(line).collect_view()}</tbody>
+                <tbody><For each=rows key=|row| row.id let(row)>{line(&row)}</For></tbody>
             </table>
         </div>
+        {move || more.get().then(|| view! {
+            <p class="table-more">
+                <button class="button" data-testid="quarantine-more" disabled=move || shelf.fetching.get() on:click=move |_| shelf.more()>
+                    {move || t(if shelf.fetching.get() { say::LOADING } else { say::Q_MORE })}
+                </button>
+                <span class="small amber" role="status">{move || shelf.missed.get().then(|| t(say::Q_MORE_FAILED))}</span>
+            </p>
+        })}
     }
 }
 
@@ -94,5 +183,49 @@ fn size(bytes: u64) -> String {
         0..1_000 => format!("{bytes} B"),
         1_000..1_000_000 => format!("{:.0} KB", bytes as f64 / 1e3),
         _ => format!("{:.1} MB", bytes as f64 / 1e6),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(ids: impl Iterator<Item = i64>, next: Option<i64>, total: u32) -> QuarantineList {
+        let row = |id| QuarantineRow {
+            id,
+            at_us: id,
+            site: None,
+            calling_ae: String::new(),
+            reason: "truncated".into(),
+            detail: String::new(),
+            sop_uid: String::new(),
+            bytes: 0,
+        };
+        QuarantineList { rows: ids.map(row).collect(), next, total }
+    }
+
+    fn ids(list: &QuarantineList) -> Vec<i64> {
+        list.rows.iter().map(|row| row.id).collect()
+    }
+
+    #[test]
+    fn earlier_pages_stay_when_the_newest_is_looked_at_again() {
+        let mut known = Some(list((4..=6).rev(), Some(4), 6));
+        append(&mut known, 4, list((2..=3).rev(), Some(2), 6));
+        let renewed = renewed(known, list((5..=7).rev(), Some(5), 7));
+        assert_eq!((ids(&renewed), renewed.next, renewed.total), (vec![7, 6, 5, 4, 3, 2], Some(2), 7));
+    }
+
+    #[test]
+    fn a_newest_page_that_does_not_reach_the_known_ones_begins_anew() {
+        let renewed = renewed(Some(list((1..=3).rev(), None, 3)), list((7..=9).rev(), Some(7), 9));
+        assert_eq!((ids(&renewed), renewed.next), (vec![9, 8, 7], Some(7)), "4 to 6 must not be skipped");
+    }
+
+    #[test]
+    fn a_page_that_no_longer_follows_is_not_appended() {
+        let mut known = Some(list((7..=9).rev(), Some(7), 9));
+        append(&mut known, 4, list((1..=3).rev(), None, 9));
+        assert_eq!(ids(&known.unwrap()), [9, 8, 7]);
     }
 }

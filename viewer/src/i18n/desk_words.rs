@@ -77,6 +77,7 @@ super::table! {
     F_IN_TIME: "按时签署", "Signed in time";
     F_OVERDUE: "已超时", "Overdue";
     F_QUARANTINED: "没有收下", "Quarantined";
+    OBJECTS_UNIT: "个", "objects";
     LANES: "等候与时限", "Waiting and time left";
     LANES_LEAD: "每个点是一例，越靠左越急", "Each mark is one case; further left is more pressing";
     LANE_READING: "实心 在阅", "Filled: reading";
@@ -90,6 +91,7 @@ super::table! {
     LANE_CLUSTER: "另有 {0} 例", "{0} more";
     M_US: "超声", "US";
     M_DX: "DR", "DR";
+    LANES_SOME: "图上是最急的 {0} 例，在途共 {1} 例，其余见「全部病例」。", "The {0} most pressing are drawn, of {1} open cases; see All cases for the rest.";
     LANES_EMPTY: "现在没有等候的病例", "No case is waiting now";
     LATE: "超时与将超时", "Overdue and soon due";
     LATE_LEAD: "最急的在前", "Most pressing first";
@@ -120,6 +122,9 @@ super::table! {
     Q_LEAD: "字节都已存好，只是没有进入检查。查明原因后请设备重发。", "Every byte is kept; they are just not part of a study. Find the cause and send again.";
     Q_EMPTY: "没有隔离的对象", "Nothing in quarantine";
     Q_EMPTY_DO: "设备送来的都已收下。", "Everything devices sent was accepted.";
+    Q_TOTAL: "共 {0} 个", "{0} in all";
+    Q_MORE: "再列更早的", "Show earlier ones";
+    Q_MORE_FAILED: "没有取到，请再试", "That failed; try again";
     Q_WHEN: "时间", "When";
     Q_FROM: "来自", "From";
     Q_REASON: "原因", "Reason";

@@ -7,6 +7,7 @@ use wire::{CaseRow, Desk, Role};
 
 use super::room::Room;
 use super::slots::{Slot, merge};
+use super::turn::{Own, unlisted};
 use crate::clock;
 use crate::i18n::{Text, fill, say, t};
 use crate::ui::{failed, icon, time_left, urgency_chip};
@@ -50,8 +51,8 @@ fn Waiting(room: Room) -> impl IntoView {
                 </dl>
             </section>
             <div class="idle-lists" class:two=reviews>
-                {list(room, Listed { title: say::IDLE_RETURNED, none: say::IDLE_RETURNED_NONE, testid: "returned", act: say::OPEN_IT }, |desk| desk.returned.clone())}
-                {reviews.then(|| list(room, Listed { title: say::IDLE_REVIEW, none: say::IDLE_REVIEW_NONE, testid: "to-review", act: say::REVIEW_IT }, |desk| desk.to_review.clone()))}
+                {list(room, Listed { title: say::IDLE_RETURNED, none: say::IDLE_RETURNED_NONE, own: Own::Returned, testid: "returned", act: say::OPEN_IT }, |desk| desk.returned.clone())}
+                {reviews.then(|| list(room, Listed { title: say::IDLE_REVIEW, none: say::IDLE_REVIEW_NONE, own: Own::Review, testid: "to-review", act: say::REVIEW_IT }, |desk| desk.to_review.clone()))}
             </div>
         </div>
     }
@@ -66,6 +67,7 @@ fn figure(number: impl Fn() -> String + Send + 'static, word: Text) -> impl Into
 struct Listed {
     title: Text,
     none: Text,
+    own: Own,
     testid: &'static str,
     /// What its button does with a case.
     act: Text,
@@ -84,15 +86,17 @@ fn list(room: Room, words: Listed, part: fn(&Desk) -> Vec<CaseRow>) -> impl Into
         fresh.track();
         settle(web::attended(LISTS));
     });
-    let count = Memo::new(move |_| slots.with(|slots| slots.iter().filter(|slot| !slot.gone).count()));
+    let unlisted = Memo::new(move |_| room.desk.with(|desk| desk.as_ref().map_or(0, |desk| unlisted(desk, words.own))));
+    let listed = Memo::new(move |_| slots.with(|slots| slots.iter().filter(|slot| !slot.gone).count()));
     view! {
         <section class="idle-list" data-testid=words.testid on:pointerleave=move |_| settle(false)>
-            <h3>{t(words.title)}" "<span class="faint">{move || count.get()}</span></h3>
+            <h3>{t(words.title)}" "<span class="faint">{move || listed.get() + unlisted.get()}</span></h3>
             <ul>
                 <For each=move || slots.get() key=|slot| slot.row.case let(slot)>
                     {line(room, words.act, slot.row.case, slots)}
                 </For>
             </ul>
+            {move || (unlisted.get() > 0).then(|| view! { <p class="faint small idle-none">{fill(say::IDLE_REST, &[&unlisted.get().to_string()])}</p> })}
             {move || slots.with(Vec::is_empty).then(|| view! { <p class="faint idle-none">{t(words.none)}</p> })}
         </section>
     }

@@ -45,6 +45,7 @@ pub fn desk() -> Desk {
         current: None,
         returned: Vec::new(),
         to_review: Vec::new(),
+        to_review_total: 0,
         next: None,
         waiting: 0,
         signed_today: 0,

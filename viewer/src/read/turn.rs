@@ -46,7 +46,16 @@ pub fn most_pressing(desk: &Desk, own: Own, open: Option<i64>) -> Option<(&CaseR
 }
 
 pub fn count(desk: &Desk, own: Own, open: Option<i64>) -> usize {
-    all(desk, open).filter(|(_, kind)| *kind == own).count()
+    let listed = all(desk, open).filter(|(_, kind)| *kind == own).count();
+    listed + unlisted(desk, own)
+}
+
+/// What waits beyond the rows the desk lists.
+pub fn unlisted(desk: &Desk, own: Own) -> usize {
+    match own {
+        Own::Returned => 0,
+        Own::Review => (desk.to_review_total as usize).saturating_sub(desk.to_review.len()),
+    }
 }
 
 fn all(desk: &Desk, open: Option<i64>) -> impl Iterator<Item = (&CaseRow, Own)> {
@@ -119,5 +128,15 @@ mod tests {
         desk.returned = vec![row(3, Stat)];
         assert_eq!(up(&desk, None, &[]), None);
         assert_eq!(up(&desk, Some(Own::Returned), &[]), Some(3));
+    }
+
+    #[test]
+    fn reviews_beyond_the_listed_ones_are_counted() {
+        let mut desk = desk();
+        desk.to_review = vec![row(2, Routine), row(4, Routine)];
+        desk.to_review_total = 71;
+        assert_eq!(count(&desk, Own::Review, None), 71);
+        assert_eq!(count(&desk, Own::Review, Some(4)), 70, "the open one waits no longer");
+        assert_eq!((count(&desk, Own::Returned, None), unlisted(&desk, Own::Review)), (0, 69));
     }
 }

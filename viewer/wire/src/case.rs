@@ -187,6 +187,8 @@ message! {
         /// Cases the caller wrote that came back, and cases waiting for the caller's review.
         pub returned: Vec<CaseRow>,
         pub to_review: Vec<CaseRow>,
+        /// How many wait for the caller's review; `to_review` has the most urgent 50.
+        pub to_review_total: u32,
         pub next: Option<CaseRow>,
         pub waiting: u32,
         pub signed_today: u32,
