@@ -66,7 +66,7 @@ pub enum WalkError {
 }
 
 impl WalkError {
-    /// A stable word for the quarantine; the message is for people.
+    /// A stable word for the quarantine; the message is for logs.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::NotDicom => "not_dicom",
@@ -79,6 +79,20 @@ impl WalkError {
             Self::InflatesTooFar(_) => "inflates_too_far",
             Self::Deflate(_) => "bad_deflate",
             Self::Io(_) => "read_failed",
+        }
+    }
+
+    /// Where and how much, without words, for the quarantine.
+    pub fn facts(&self) -> String {
+        match self {
+            Self::NotDicom | Self::Deflate(_) | Self::Io(_) => String::new(),
+            Self::Truncated { offset, tag } | Self::NotAnItem { offset, tag } | Self::NoLength { offset, tag } => {
+                format!("{tag} @{offset}")
+            }
+            Self::Overrun { offset, tag, length } => format!("{tag} @{offset} +{length}"),
+            Self::TooDeep(most) => format!(">{most}"),
+            Self::TooManyElements(most) | Self::InflatesTooFar(most) => format!(">{most}"),
+            Self::TooManyFragments(most) => format!(">{most}"),
         }
     }
 

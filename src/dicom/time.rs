@@ -1,4 +1,4 @@
-//! Dates, times and ages as devices write them (PS3.5 6.2), without a clock.
+//! Dates and times as devices write them (PS3.5 6.2), without a clock.
 
 use jiff::civil::{Date, Time};
 use jiff::tz::{Offset, TimeZone};
@@ -66,35 +66,6 @@ fn at(date: Date, time: Time, offset: i32) -> Option<Micros> {
     Some(Micros(zoned.timestamp().as_microsecond()))
 }
 
-/// The age to print: from the birth date on the day of the exam where both are known, else AS as the device has it.
-pub fn age(born: Option<Date>, exam: Option<Date>, stated: &str) -> String {
-    let counted = born.zip(exam).filter(|(born, exam)| born <= exam).map(|(born, exam)| {
-        let months = (i32::from(exam.year()) - i32::from(born.year())) * 12 + i32::from(exam.month())
-            - i32::from(born.month())
-            - i32::from(exam.day() < born.day());
-        let days = born.until(exam).map_or(0, |span| span.get_days());
-        match months {
-            36.. => format!("{} 岁", months / 12),
-            1.. => format!("{months} 月"),
-            _ => format!("{days} 天"),
-        }
-    });
-    counted.unwrap_or_else(|| stated_age(stated))
-}
-
-/// AS: `nnnD`, `nnnW`, `nnnM`, `nnnY`; anything else is shown as it came.
-fn stated_age(text: &str) -> String {
-    let text = text.trim_matches([' ', '\0']);
-    let unit = match text.chars().last() {
-        Some('Y' | 'y') => "岁",
-        Some('M' | 'm') => "月",
-        Some('W' | 'w') => "周",
-        Some('D' | 'd') => "天",
-        _ => return text.to_owned(),
-    };
-    text[..text.len() - 1].trim().parse::<u16>().map_or_else(|_| text.to_owned(), |n| format!("{n} {unit}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,16 +91,5 @@ mod tests {
         assert_eq!(offset_minutes("+0800"), Some(480));
         assert_eq!(offset_minutes("0800"), None);
         assert_eq!(date_time("2026010é12+0800", 0), None);
-    }
-
-    #[test]
-    fn ages_read_as_people_say_them() {
-        let day = |text| date(text);
-        assert_eq!(age(day("19680420"), day("20260419"), "060Y"), "57 岁");
-        assert_eq!(age(day("20250801"), day("20260301"), ""), "7 月");
-        assert_eq!(age(day("20260220"), day("20260301"), ""), "9 天");
-        assert_eq!(age(None, day("20260301"), "058Y"), "58 岁");
-        assert_eq!(age(day("20270101"), day("20260301"), "003W"), "3 周");
-        assert_eq!(age(None, None, "五十"), "五十");
     }
 }

@@ -38,12 +38,12 @@ pub async fn pending_of_study(tx: &mut Tx, study: StudyId) -> Result<Vec<Instanc
 pub enum Outcome {
     Made {
         form: Delivery,
-        /// Which frames are missing and why; empty: none.
+        /// How many frames are missing and why, as a stable word; empty: none.
         reason: String,
         object: Written,
         frames: Vec<FramePlace>,
     },
-    /// Never made: why, for people.
+    /// Never made: why, as a stable word, after a space what it is about.
     Unavailable(String),
 }
 
@@ -87,16 +87,15 @@ pub async fn settle(tx: &mut Tx, instance: InstanceId, outcome: &Outcome, now: M
     Ok(Noted::Now { replaced: replaced.map(key_of).transpose()? })
 }
 
-/// Instances of which nothing can be shown, for a reason that ends in one of two `words`.
+/// Instances of which nothing can be shown, for one of two reasons.
 ///
 /// Those that only lack frames are not among them: what can be shown of a clip must not go dark at every start.
-pub async fn ended_in(tx: &mut Tx, words: &[String; 2]) -> Result<Vec<InstanceId>> {
-    let [one, other] = words;
+pub async fn ended_in(tx: &mut Tx, reasons: &[String; 2]) -> Result<Vec<InstanceId>> {
+    let [one, other] = reasons;
     Ok(on!(tx, c => sqlx::query_scalar::<_, InstanceId>(
         "SELECT id FROM instance WHERE delivery = 'unavailable'
-            AND (delivery_reason = $1 OR delivery_reason LIKE $2 OR delivery_reason = $3 OR delivery_reason LIKE $4)
-          ORDER BY id")
-        .bind(one).bind(format!("%: {one}")).bind(other).bind(format!("%: {other}")).fetch_all(c).await)?)
+            AND (delivery_reason = $1 OR delivery_reason = $2) ORDER BY id")
+        .bind(one).bind(other).fetch_all(c).await)?)
 }
 
 /// Makes an instance pending again.

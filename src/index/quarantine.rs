@@ -11,7 +11,7 @@ use crate::domain::{DeviceId, Micros, QuarantineId, SiteId, StudyId};
 pub struct Reason {
     /// A stable word.
     pub code: Cow<'static, str>,
-    /// For people; holds no name of a patient.
+    /// What it is about, without words: an offset, an attribute, a number. Holds nothing of a patient.
     pub detail: String,
 }
 

@@ -50,7 +50,7 @@ pub fn describe(header: &Header, record: &Record, zone: i32) -> Result<Described
     let frames = attrs.as_ref().map_or(0, |attrs| i64::from(attrs.frames));
     let (delivery, delivery_reason) = match (&attrs, &header.pixel_data) {
         (Some(_), _) => (Delivery::Pending, ""),
-        (None, Some(_)) => (Delivery::Unavailable, "nothing says how its pixels lie"),
+        (None, Some(_)) => (Delivery::Unavailable, "no_layout"),
         (None, None) => (Delivery::NoImage, ""),
     };
     let metadata = metadata(header, &uids);
@@ -115,17 +115,17 @@ impl Uids {
         ];
         for (name, value) in named {
             if value.is_empty() {
-                return Some(("missing_uid", format!("it has no {name}")));
+                return Some(("missing_uid", name.to_owned()));
             }
             if !uid::is_valid(value) {
-                return Some(("bad_uid", format!("its {name} is no UID")));
+                return Some(("bad_uid", name.to_owned()));
             }
         }
         if self.sop != record.meta.sop_instance {
-            return Some(("uid_mismatch", "its SOP Instance UID is not the one it was sent under".into()));
+            return Some(("uid_mismatch", String::new()));
         }
         if self.class != record.meta.sop_class {
-            return Some(("class_mismatch", "its SOP Class UID is not the one it was sent under".into()));
+            return Some(("class_mismatch", String::new()));
         }
         None
     }

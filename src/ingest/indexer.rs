@@ -153,7 +153,7 @@ impl Indexer {
             // Each walk has its own net, so this is a fault beside the parser; put aside one object and go on.
             tracing::error!(%panic, "indexing panicked");
             let Some(first) = in_hand.first() else { return (Vec::new(), last) };
-            (vec![refused(first.clone(), "parser_failed", "the parser failed on it".into())], first.position)
+            (vec![refused(first.clone(), "parser_failed", String::new())], first.position)
         })
     }
 }
@@ -196,12 +196,12 @@ fn walk_one(spool: &Spool, record: Arc<Record>, zone: i32) -> Item {
                 std::thread::sleep(RETRY_FIRST);
                 continue;
             }
-            Ok(Err(error)) => return refused(record, error.reason(), error.to_string()),
-            Err(_) => return refused(record, "parser_failed", "the parser failed on it".into()),
+            Ok(Err(error)) => return refused(record, error.reason(), error.facts()),
+            Err(_) => return refused(record, "parser_failed", String::new()),
         };
         return Item { record, outcome };
     }
-    refused(record, "read_failed", "it could not be read".into())
+    refused(record, "read_failed", String::new())
 }
 
 fn refused(record: Arc<Record>, code: &'static str, detail: String) -> Item {

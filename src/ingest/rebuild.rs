@@ -17,7 +17,7 @@ use super::batch::{self, Item, Origin, ProgressPace, Tally};
 use super::describe::{Refused, describe};
 use super::indexer::{Indexer, IndexerOptions};
 use super::spool::{Position, Record, RecordMeta, SegmentId, Spool, SpoolError};
-use crate::archive::{Archive, ArchiveError, Kind, Location, Manifest, ManifestEntry, ObjectKey, Written};
+use crate::archive::{Archive, ArchiveError, Kind, Location, ManifestEntry, ObjectKey, Written};
 use crate::clock;
 use crate::dicom::{self, Limits, WalkError};
 use crate::domain::{DeviceId, Micros};
@@ -132,7 +132,7 @@ impl Work {
         for entries in manifest.instances.chunks(AT_ONCE) {
             let mut items = Vec::with_capacity(entries.len());
             for entry in entries {
-                items.push(self.item(&manifest, entry, &written).await?);
+                items.push(self.item(entry, &written).await?);
             }
             let mut tx = self.db.write().await?;
             let (node, pace) = (&manifest.node, &mut self.pace);
@@ -143,12 +143,12 @@ impl Work {
         Ok(all)
     }
 
-    async fn item(&mut self, manifest: &Manifest, entry: &ManifestEntry, pack: &Written) -> Result<Item, RebuildError> {
+    async fn item(&mut self, entry: &ManifestEntry, pack: &Written) -> Result<Item, RebuildError> {
         let device = self.device(entry).await?;
         let record = Arc::new(record(entry, device, self.next, &pack.key)?);
         self.next += 1;
         if let Some(code) = &entry.instance.quarantined {
-            let reason = Reason { code: code.clone().into(), detail: format!("so noted by node {}", manifest.node) };
+            let reason = Reason { code: code.clone().into(), detail: String::new() };
             let sop_uid = entry.instance.sop_uid.clone();
             return Ok(Item { record, outcome: Err(Refused { reason, sop_uid, study_uid: None }) });
         }
@@ -163,7 +163,7 @@ impl Work {
             Ok(outcome) => outcome.map(Box::new),
             Err(WalkError::Io(error)) => return Err(ArchiveError::Read(error).into()),
             Err(error) => Err(Refused {
-                reason: Reason { code: error.reason().into(), detail: error.to_string() },
+                reason: Reason { code: error.reason().into(), detail: error.facts() },
                 sop_uid: entry.instance.sop_uid.clone(),
                 study_uid: None,
             }),

@@ -270,7 +270,7 @@ impl Transcoder {
 
     /// Makes images of which the decoder made nothing pending again.
     async fn reopen_failed(&self) -> Result<(), IndexError> {
-        let words = DecodeError::FAILURES.map(|failure| failure.to_string());
+        let words = DecodeError::FAILURES.map(|failure| failure.reason());
         let mut tx = self.db.read().await?;
         let failed = delivery::ended_in(&mut tx, &words).await?;
         drop(tx);
@@ -353,7 +353,7 @@ impl Transcoder {
         let source = StoredFrames::new(self.bytes.clone(), instance, stored.place.length());
         let header = match self.walk(&source).await? {
             Ok(header) => header,
-            Err(error) if error.is_permanent() => return Ok(Outcome::Unavailable(error.to_string())),
+            Err(error) if error.is_permanent() => return Ok(Outcome::Unavailable(error.reason().to_owned())),
             Err(error) => return Err(MakeError::Walk(error)),
         };
         let mut sink = DerivedSink::new(self.archive.clone());
@@ -371,7 +371,7 @@ impl Transcoder {
             }
             Delivery::Unavailable | Delivery::NoImage | Delivery::Pending => {
                 sink.abort().await;
-                let reason = if form.reason.is_empty() { "it has no pixels".to_owned() } else { form.reason };
+                let reason = if form.reason.is_empty() { "no_pixels".to_owned() } else { form.reason };
                 Ok(Outcome::Unavailable(reason))
             }
         }

@@ -27,7 +27,7 @@ pub enum ViewError {
     /// Being made; ask again.
     #[error("the image is being prepared")]
     Preparing,
-    /// Stored, but never shown; the words say why.
+    /// Stored, but never shown; a stable word says why.
     #[error("{0}")]
     Unavailable(String),
     #[error("there is no frame {0}")]
@@ -82,8 +82,8 @@ impl Viewing {
             (form, reason, object) = delivery::of_instance(&mut tx, scope, instance).await?;
         }
         let Some(object) = object else {
-            let words = if reason.is_empty() { "there is no image in it".to_owned() } else { reason };
-            return Err(ViewError::Unavailable(words));
+            let why = if reason.is_empty() { "no_pixels".to_owned() } else { reason };
+            return Err(ViewError::Unavailable(why));
         };
         let index = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
         let place = index.and_then(|index| object.frames.get(index)).ok_or(ViewError::NoSuchFrame(number))?;

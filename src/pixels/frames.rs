@@ -51,6 +51,22 @@ pub enum FrameError {
     Io(#[from] io::Error),
 }
 
+impl FrameError {
+    /// A stable word, as of [`ShapeError::reason`].
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Shape(error) => return error.reason(),
+            Self::NoSuchFrame(_) => "no_frame",
+            Self::Truncated => "truncated",
+            Self::NoBoundaries => "no_boundaries",
+            Self::TooLarge => "too_large",
+            Self::Deflate => "bad_deflate",
+            Self::Io(_) => "read_failed",
+        }
+        .into()
+    }
+}
+
 /// What reading frames of one instance has found out. Keep one for as long as frames of that instance are asked for, so
 /// that nothing is searched, or inflated, twice.
 #[derive(Default)]

@@ -35,6 +35,16 @@ impl DecodeError {
     /// What a decoder that failed says, which need not be the frame's fault: another day may fare better.
     pub const FAILURES: [DecodeError; 2] = [DecodeError::TimedOut, DecodeError::Died];
 
+    /// A stable word, as of [`super::ShapeError::reason`]; what the codec says follows.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Damaged(words) => format!("damaged {words}"),
+            Self::TimedOut => "decoder_timed_out".into(),
+            Self::Died => "decoder_died".into(),
+            Self::NoWorker(_) => "no_worker".into(),
+        }
+    }
+
     pub fn is_failure(&self) -> bool {
         Self::FAILURES.contains(self)
     }

@@ -62,6 +62,18 @@ pub enum ShapeError {
     TooLarge,
 }
 
+impl ShapeError {
+    /// A stable word, and after a space what it is about; the message is for logs.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::NoPixels => "no_pixels".into(),
+            Self::Attribute(element) => format!("bad_attribute (0028,{element:04X})"),
+            Self::TransferSyntax(uid) => format!("no_decoder {uid}"),
+            Self::TooLarge => "too_large".into(),
+        }
+    }
+}
+
 impl Shape {
     pub fn of(header: &Header) -> Result<Shape, ShapeError> {
         let pixels = header.pixel_data.as_ref().ok_or(ShapeError::NoPixels)?;

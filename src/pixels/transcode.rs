@@ -33,7 +33,7 @@ pub trait FrameSink: Send {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryForm {
     pub delivery: Delivery,
-    /// For people: why it is unavailable, or which frames are missing; else empty.
+    /// Why it is unavailable, or how many frames are missing: a stable word, after a space what it is about; else empty.
     pub reason: String,
     pub frames: u32,
 }
@@ -72,7 +72,7 @@ pub async fn deliver<S: FrameSource>(
     let frames = match Frames::new(header, source, &cache) {
         Ok(frames) => frames,
         Err(FrameError::Io(e)) => return Err(e.into()),
-        Err(e) => return Ok(unavailable(e.to_string())),
+        Err(e) => return Ok(unavailable(e.reason())),
     };
     let jpeg = delivered_as_jpeg(header);
     let attempt = Attempt { decoder, frames: &frames, chance };
@@ -83,7 +83,7 @@ pub async fn deliver<S: FrameSource>(
         return Ok(form);
     }
     let deflated = attempt.samples(sink, Delivery::Deflate, Task::Deflate { keep_ybr: jpeg }).await?;
-    Ok(deflated.unwrap_or_else(|| unavailable("no delivery form fits".into())))
+    Ok(deflated.unwrap_or_else(|| unavailable("no_form".into())))
 }
 
 fn unavailable(reason: String) -> DeliveryForm {
@@ -123,14 +123,20 @@ impl<S: FrameSource> Attempt<'_, S> {
     ) -> Result<Option<DeliveryForm>, DeliverError> {
         let count = self.frames.count;
         sink.begin(delivery, count).await?;
-        let (mut missing, mut why) = (0, None);
+        // Why the last of them is missing, and whether it was the decoder that failed.
+        let (mut missing, mut why) = (0, (false, String::new()));
         for index in 0..count {
-            let outcome = match self.frames.read(index).await {
-                Ok(coded) => self.decoder.frame(&self.frames.shape, task, &coded).await,
+            let coded = match self.frames.read(index).await {
+                Ok(coded) => coded,
                 Err(FrameError::Io(e)) => return Err(e.into()),
-                Err(e) => Err(DecodeError::Damaged(e.to_string())),
+                Err(e) => {
+                    missing += 1;
+                    why = if why.0 { why } else { (false, e.reason()) };
+                    sink.frame(index, None).await?;
+                    continue;
+                }
             };
-            let frame = match outcome {
+            let frame = match self.decoder.frame(&self.frames.shape, task, &coded).await {
                 Ok(Ok(frame)) => {
                     Some(DeliveredFrame { bytes: frame.bytes, resolution_offsets: frame.resolution_offsets })
                 }
@@ -140,17 +146,17 @@ impl<S: FrameSource> Attempt<'_, S> {
                 Err(e) => {
                     missing += 1;
                     // A failure is named before damage: what failed may be tried again.
-                    why = Some(why.filter(DecodeError::is_failure).unwrap_or(e));
+                    why = if why.0 { why } else { (e.is_failure(), e.reason()) };
                     None
                 }
             };
             sink.frame(index, frame).await?;
         }
-        let why = why.map(|e| e.to_string()).unwrap_or_default();
+        let (_, why) = why;
         Ok(Some(match missing {
             0 => DeliveryForm { delivery, reason: String::new(), frames: count },
             n if n == count => unavailable(why),
-            n => DeliveryForm { delivery, reason: format!("{n} of {count} frames are missing: {why}"), frames: count },
+            n => DeliveryForm { delivery, reason: format!("frames_missing {n} {count} {why}"), frames: count },
         }))
     }
 }

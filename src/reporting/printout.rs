@@ -80,6 +80,18 @@ fn title(modality: &str) -> &'static str {
     }
 }
 
+/// An age as it is signed and printed: reports are in Chinese.
+pub fn age(age: Option<wire::Age>) -> String {
+    let Some(wire::Age { count, unit }) = age else { return String::new() };
+    let unit = match unit {
+        wire::AgeUnit::Year => "岁",
+        wire::AgeUnit::Month => "月",
+        wire::AgeUnit::Week => "周",
+        wire::AgeUnit::Day => "天",
+    };
+    format!("{count} {unit}")
+}
+
 fn sex(word: &str) -> &'static str {
     match Sex::from_word(word) {
         Some(Sex::Male) => "男",
@@ -139,5 +151,13 @@ mod tests {
     fn an_exam_without_a_name_is_called_by_what_is_known() {
         assert_eq!(examined(" ", "DX", "CHEST"), "DX CHEST");
         assert_eq!(examined("胸部正侧位", "DX", "CHEST"), "胸部正侧位");
+    }
+
+    #[test]
+    fn ages_are_signed_in_chinese() {
+        let said = |count, unit| age(Some(wire::Age { count, unit }));
+        assert_eq!([said(58, wire::AgeUnit::Year), said(7, wire::AgeUnit::Month)], ["58 岁", "7 月"]);
+        assert_eq!([said(3, wire::AgeUnit::Week), said(11, wire::AgeUnit::Day)], ["3 周", "11 天"]);
+        assert_eq!(age(None), "");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use wire::{CaseRow, Patient, Person, Place, ReportBrief, Steps};
+use wire::{Age, AgeUnit, CaseRow, Patient, Person, Place, ReportBrief, Steps};
 
 use crate::domain::CaseId;
 use crate::index::cases::Row;
@@ -81,35 +81,36 @@ fn dashed(date: &str) -> String {
     }
 }
 
-/// Age at the exam as people say it: from the birth date where it is one, else what the device said (`058Y`).
-fn age(birth_date: &str, sent: &str, exam_us: i64) -> String {
-    from_birth(birth_date, exam_us).or_else(|| from_sent(sent)).unwrap_or_default()
+/// Age at the exam: from the birth date where it is one, else what the device said (`058Y`).
+fn age(birth_date: &str, sent: &str, exam_us: i64) -> Option<Age> {
+    from_birth(birth_date, exam_us).or_else(|| from_sent(sent))
 }
 
-fn from_birth(birth_date: &str, exam_us: i64) -> Option<String> {
+fn from_birth(birth_date: &str, exam_us: i64) -> Option<Age> {
     let born = jiff::civil::Date::strptime("%Y%m%d", birth_date).ok()?;
     let exam = jiff::Timestamp::from_microsecond(exam_us).ok()?.to_zoned(jiff::tz::TimeZone::UTC).date();
     let span = born.until((jiff::Unit::Year, exam)).ok()?;
     let months = span.get_months();
-    match i32::from(span.get_years()) {
-        years if years < 0 || exam < born => None,
-        0 if months == 0 => Some(format!("{} 天", span.get_days() + 7 * span.get_weeks())),
-        years @ 0..=2 => Some(format!("{} 月", years * 12 + months)),
-        years => Some(format!("{years} 岁")),
-    }
+    let (count, unit) = match i32::from(span.get_years()) {
+        years if years < 0 || exam < born => return None,
+        0 if months == 0 => (span.get_days() + 7 * span.get_weeks(), AgeUnit::Day),
+        years @ 0..=2 => (years * 12 + months, AgeUnit::Month),
+        years => (years, AgeUnit::Year),
+    };
+    Some(Age { count: u32::try_from(count).ok()?, unit })
 }
 
 /// An Age String (PS3.5 6.2, VR AS).
-fn from_sent(sent: &str) -> Option<String> {
-    let number: u32 = sent.get(..3)?.parse().ok()?;
+fn from_sent(sent: &str) -> Option<Age> {
+    let count = sent.get(..3)?.parse().ok()?;
     let unit = match sent.get(3..)? {
-        "Y" => "岁",
-        "M" => "月",
-        "W" => "周",
-        "D" => "天",
+        "Y" => AgeUnit::Year,
+        "M" => AgeUnit::Month,
+        "W" => AgeUnit::Week,
+        "D" => AgeUnit::Day,
         _ => return None,
     };
-    Some(format!("{number} {unit}"))
+    Some(Age { count, unit })
 }
 
 #[cfg(test)]
@@ -119,12 +120,13 @@ mod tests {
     #[test]
     fn ages_are_said_as_people_say_them() {
         let exam = 1_795_219_200_000_000; // 2026-11-21
-        assert_eq!(age("19680412", "", exam), "58 岁");
-        assert_eq!(age("20250920", "", exam), "14 月");
-        assert_eq!(age("20261110", "", exam), "11 天");
-        assert_eq!(age("", "007M", exam), "7 月");
-        assert_eq!(age("garbage", "x", exam), "");
-        assert_eq!(age("20300101", "", exam), "");
+        let said = |birth: &str, sent: &str| age(birth, sent, exam).map(|age| (age.count, age.unit));
+        assert_eq!(said("19680412", ""), Some((58, AgeUnit::Year)));
+        assert_eq!(said("20250920", ""), Some((14, AgeUnit::Month)));
+        assert_eq!(said("20261110", ""), Some((11, AgeUnit::Day)));
+        assert_eq!(said("", "007M"), Some((7, AgeUnit::Month)));
+        assert_eq!(said("garbage", "x"), None);
+        assert_eq!(said("20300101", ""), None);
     }
 
     #[test]

@@ -3,8 +3,9 @@
 //! Without the right code nothing is said about the number, not even whether it exists. With it the page says what helps to
 //! compare the paper: exam, institution, signatures, times, and only the first character of the name.
 
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::header;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use serde::Deserialize;
 
@@ -14,6 +15,9 @@ use crate::domain::Micros;
 use crate::index::reports;
 use crate::reporting::printout::{self, Place};
 use crate::signing::{self, Digest, ReportContent, numbers};
+use words::Words;
+
+mod words;
 
 pub fn routes() -> Vec<Route> {
     vec![
@@ -22,12 +26,15 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 struct Asked {
     #[serde(default)]
     n: String,
     #[serde(default)]
     c: String,
+    /// `zh` or `en`; else the browser's language decides.
+    #[serde(default)]
+    lang: String,
 }
 
 enum Verdict {
@@ -35,6 +42,8 @@ enum Verdict {
     Unknown,
     /// Number and code are right, and the stored report is not what was signed.
     Broken,
+    /// Nobody could look.
+    Unavailable,
     Genuine(Box<ReportContent>),
 }
 
@@ -43,13 +52,24 @@ async fn style() -> Response {
     (headers, include_str!("verify.css")).into_response()
 }
 
-async fn page(State(app): State<App>, Query(asked): Query<Asked>) -> Answer<Response> {
+/// Always a page: who holds a paper in their hand reads no problem documents.
+async fn page(
+    State(app): State<App>,
+    headers: HeaderMap,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> (StatusCode, [(header::HeaderName, &'static str); 1], Html<String>) {
+    let asked = asked.map(|Query(asked)| asked).unwrap_or_default();
     let number: String = asked.n.trim().to_ascii_uppercase().chars().take(40).collect();
     let code: String = asked.c.chars().take(40).collect();
-    let verdict = judge(&app, &number, &code).await?;
+    let verdict = judge(&app, &number, &code).await.unwrap_or(Verdict::Unavailable);
+    let status = match verdict {
+        Verdict::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::OK,
+    };
+    let form = Form { center: &app.config.center, number: &number, code: &code, lang: &asked.lang };
     let place = Place { zone: app.zone.clone(), base: String::new() };
-    let html = render(&app.config.center, &number, &code, &verdict, &place);
-    Ok(([(header::CACHE_CONTROL, "no-store")], Html(html)).into_response())
+    let html = form.render(words::chosen(&asked.lang, &headers), &verdict, &place);
+    (status, [(header::CACHE_CONTROL, "no-store")], Html(html))
 }
 
 async fn judge(app: &App, number: &str, code: &str) -> Answer<Verdict> {
@@ -61,7 +81,7 @@ async fn judge(app: &App, number: &str, code: &str) -> Answer<Verdict> {
     if !numbers::same_code(&sealed.verify_code, code) {
         return Ok(Verdict::Unknown);
     }
-    let seals = reports::seals(&mut tx, sealed.id).await.unwrap_or_default();
+    let seals = reports::seals(&mut tx, sealed.id).await?;
     Ok(match ReportContent::parse(&sealed.content) {
         Ok(content) if signing::verify(&content, &seals, &[&Digest]).is_ok() => Verdict::Genuine(Box::new(content)),
         _ => {
@@ -71,65 +91,91 @@ async fn judge(app: &App, number: &str, code: &str) -> Answer<Verdict> {
     })
 }
 
-fn render(center: &str, number: &str, code: &str, verdict: &Verdict, place: &Place) -> String {
-    let result = match verdict {
-        Verdict::NotAsked => String::new(),
-        Verdict::Unknown => message("unknown", "未找到", "没有编号与验证码同时相符的报告。请核对纸质报告页脚后重试。"),
-        Verdict::Broken => message("broken", "不可信", "编号与验证码相符，但存档内容与签名不一致。请联系影像中心。"),
-        Verdict::Genuine(content) => genuine(content, place),
-    };
-    let (center, number, code) = (escaped(center), escaped(number), escaped(code));
-    format!(
-        r#"<!doctype html>
-<html lang="zh-CN">
+/// What was typed, and where.
+struct Form<'a> {
+    center: &'a str,
+    number: &'a str,
+    code: &'a str,
+    lang: &'a str,
+}
+
+impl Form<'_> {
+    fn render(&self, words: &Words, verdict: &Verdict, place: &Place) -> String {
+        let result = match verdict {
+            Verdict::NotAsked => String::new(),
+            Verdict::Unknown => message("unknown", words.unknown),
+            Verdict::Broken => message("broken", words.broken),
+            Verdict::Unavailable => message("unknown", words.unavailable),
+            Verdict::Genuine(content) => genuine(content, words, place),
+        };
+        let [center, number, code] = [self.center, self.number, self.code].map(escaped);
+        // What was chosen once stays chosen.
+        let chosen = match self.lang {
+            "zh" | "en" => format!("<input type=\"hidden\" name=\"lang\" value=\"{}\">\n", self.lang),
+            _ => String::new(),
+        };
+        let Words {
+            tag, other, other_tag, other_name, title, number: number_label, code: code_label, check, foot, ..
+        } = words;
+        format!(
+            r#"<!doctype html>
+<html lang="{tag}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
-<title>报告核验 · {center}</title>
+<title>{title} · {center}</title>
 <link rel="stylesheet" href="/verify.css">
 </head>
 <body>
 <main>
-<header><p>{center}</p><h1>报告核验</h1></header>
-{result}
-<form method="get" action="/verify">
-<label for="n">报告编号</label>
-<input id="n" name="n" value="{number}" autocomplete="off" spellcheck="false" placeholder="YY20261122-000123" required>
-<label for="c">验证码</label>
-<input id="c" name="c" value="{code}" autocomplete="off" spellcheck="false" placeholder="7F3K-29QD-XKPM" required>
-<button type="submit">核验</button>
+<header>
+<div><p lang="zh-CN">{center}</p><h1>{title}</h1></div>
+<form class="lang" method="get" action="/verify">
+<input type="hidden" name="n" value="{number}">
+<input type="hidden" name="c" value="{code}">
+<button type="submit" name="lang" value="{other}" lang="{other_tag}">{other_name}</button>
 </form>
-<footer>编号与验证码印在报告页脚。本页不显示完整姓名与报告内容。</footer>
+</header>
+{result}
+<form class="ask" method="get" action="/verify">
+{chosen}<label for="n">{number_label}</label>
+<input id="n" name="n" value="{number}" autocomplete="off" spellcheck="false" placeholder="YY20261122-000123" required>
+<label for="c">{code_label}</label>
+<input id="c" name="c" value="{code}" autocomplete="off" spellcheck="false" placeholder="7F3K-29QD-XKPM" required>
+<button type="submit">{check}</button>
+</form>
+<footer>{foot}</footer>
 </main>
 </body>
 </html>
 "#
-    )
+        )
+    }
 }
 
-fn message(class: &str, word: &str, text: &str) -> String {
+fn message(class: &str, (word, text): (&str, &str)) -> String {
     format!("<section class=\"verdict {class}\" role=\"status\"><strong>{word}</strong><p>{text}</p></section>")
 }
 
-fn genuine(content: &ReportContent, place: &Place) -> String {
+/// The report's own words stay as they were signed, whatever the page's language.
+fn genuine(content: &ReportContent, words: &Words, place: &Place) -> String {
     let exam = &content.exam;
     let what = if exam.description.trim().is_empty() { &exam.modality } else { &exam.description };
     let mut facts = vec![
-        ("姓名", masked(&content.patient.name)),
-        ("检查项目", what.clone()),
-        ("检查机构", content.site.clone()),
-        ("检查时间", printout::minutes(Micros(exam.at_us), place).unwrap_or_default()),
+        (words.name, masked(&content.patient.name)),
+        (words.exam, what.clone()),
+        (words.site, content.site.clone()),
+        (words.at, printout::minutes(Micros(exam.at_us), place).unwrap_or_default()),
     ];
     for by in &content.signatures {
-        let role = if by.role == "reviewer" { "审核医师" } else { "报告医师" };
+        let role = if by.role == "reviewer" { words.reviewer } else { words.writer };
         let when = printout::minutes(Micros(by.at_us), place).unwrap_or_default();
         facts.push((role, format!("{} {} {when}", by.name, by.title)));
     }
-    facts.push(("内容摘要", content.sha256().unwrap_or_default()));
-    let rows = facts.iter().map(|(label, value)| format!("<dt>{label}</dt><dd>{}</dd>", escaped(value)));
-    let message = message("genuine", "真实有效", "编号与验证码相符，内容自签名以来没有改动。请与手中报告逐项比对。");
-    format!("{message}<dl>{}</dl>", rows.collect::<String>())
+    facts.push((words.digest, content.sha256().unwrap_or_default()));
+    let rows = facts.iter().map(|(label, value)| format!("<dt>{label}</dt><dd lang=\"zh-CN\">{}</dd>", escaped(value)));
+    format!("{}<dl>{}</dl>", message("genuine", words.genuine), rows.collect::<String>())
 }
 
 /// 张测试 → 张**: enough to compare with the paper in hand, not enough to learn from.
@@ -156,16 +202,27 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::{Body, to_bytes};
+    use axum::http::Request;
+
     use super::*;
+    use crate::index::on;
+    use crate::index::testing::on_both_engines;
     use crate::signing::content::tests::chest_ct;
+    use crate::web::testing::{answer, app};
+    use words::{EN, ZH};
 
     fn place() -> Place {
         Place { zone: jiff::tz::TimeZone::UTC, base: String::new() }
     }
 
+    fn form<'a>(number: &'a str, code: &'a str) -> Form<'a> {
+        Form { center: "中心", number, code, lang: "" }
+    }
+
     #[test]
     fn what_was_typed_comes_back_as_text_and_not_as_markup() {
-        let html = render("中心", "\"><script>alert(1)</script>", "'x", &Verdict::Unknown, &place());
+        let html = form("\"><script>alert(1)</script>", "'x").render(&ZH, &Verdict::Unknown, &place());
         assert!(!html.contains("<script"));
         assert!(html.contains("&quot;&gt;&lt;script&gt;") && html.contains("&#39;x"));
     }
@@ -173,18 +230,57 @@ mod tests {
     #[test]
     fn a_genuine_report_is_described_without_its_name_or_text() {
         let content = chest_ct();
-        let html = render(
-            "中心",
-            "YY20261122-000123",
-            "7F3K-29QD-XKPM",
-            &Verdict::Genuine(Box::new(content.clone())),
-            &place(),
-        );
-        assert!(html.contains("真实有效") && html.contains("胸部 CT 平扫") && html.contains("周示例"));
-        assert!(html.contains(&content.sha256().unwrap()));
-        for secret in ["测试", &content.findings, &content.impression, "P-000417", "1968"] {
-            assert!(!html.contains(secret), "{secret}");
+        let genuine = Verdict::Genuine(Box::new(content.clone()));
+        for (words, said) in [(&ZH, "真实有效"), (&EN, "Genuine")] {
+            let html = form("YY20261122-000123", "7F3K-29QD-XKPM").render(words, &genuine, &place());
+            assert!(html.contains(said) && html.contains("胸部 CT 平扫") && html.contains("周示例"));
+            assert!(html.contains(&content.sha256().unwrap()));
+            for secret in ["测试", &content.findings, &content.impression, "P-000417", "1968"] {
+                assert!(!html.contains(secret), "{secret}");
+            }
         }
+    }
+
+    async fn ask(app: &App, path: &str, languages: &str) -> (StatusCode, String) {
+        let request = Request::builder().uri(path).header(header::ACCEPT_LANGUAGE, languages);
+        let response = answer(app, request.body(Body::empty()).unwrap()).await;
+        let status = response.status();
+        let kind = response.headers()[header::CONTENT_TYPE].to_str().unwrap().to_owned();
+        assert!(kind.starts_with("text/html"), "{kind}");
+        (status, String::from_utf8(to_bytes(response.into_body(), 1 << 20).await.unwrap().to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn the_page_speaks_the_readers_language_and_the_one_they_chose() {
+        on_both_engines(async |db| {
+            let (app, _data) = app(&db).await;
+            for (path, languages, said) in [
+                ("/verify?n=YY1&c=X", "zh-CN,zh;q=0.9,en;q=0.8", "未找到"),
+                ("/verify?n=YY1&c=X", "en-GB,en;q=0.9", "Not found"),
+                ("/verify?n=YY1&c=X&lang=en", "zh-CN", "Not found"),
+                ("/verify?n=YY1&c=X&lang=zh", "en", "未找到"),
+                ("/verify?n=1&n=2", "zh-CN", "报告核验"),
+            ] {
+                let (status, html) = ask(&app, path, languages).await;
+                assert!(status == StatusCode::OK && html.contains(said), "{path} in {languages}: {status}");
+            }
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn where_nobody_could_look_the_page_says_so() {
+        on_both_engines(async |db| {
+            let (app, _data) = app(&db).await;
+            let mut tx = db.write().await.unwrap();
+            on!(&mut tx, c => sqlx::query("ALTER TABLE report RENAME TO report_gone").execute(c).await.map(drop))
+                .unwrap();
+            tx.commit().await.unwrap();
+            let (status, html) = ask(&app, "/verify?n=YY1&c=X", "zh-CN").await;
+            assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+            assert!(html.contains("暂时查不了") && html.contains("value=\"YY1\""));
+        })
+        .await;
     }
 
     #[test]

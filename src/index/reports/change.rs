@@ -7,6 +7,7 @@ use crate::domain::{
     AccountId, CaseId, CaseState, Micros, ReportId, ReportState, Role, SignatureRole, SiteId, StudyId,
 };
 use crate::index::{Error, Event, EventKind, Result, Tx, community, on};
+use crate::reporting::printout;
 use crate::reporting::state::{self, Action, Standing};
 use crate::signing::{ReportContent, Seal, SignedBy, Signer, content, numbers};
 
@@ -330,7 +331,7 @@ fn written(signing: &Signing<'_>, row: &Row, number: Option<String>) -> ReportCo
         patient: content::PatientFacts {
             name: case.patient.name,
             sex: case.patient.sex.word().into(),
-            age: case.patient.age,
+            age: printout::age(case.patient.age),
             pid: case.patient.pid,
             birth_date: case.patient.birth_date,
         },

@@ -80,7 +80,7 @@ fn shown() -> wire::CaseRow {
         patient: wire::Patient {
             name: "王喆翀".into(),
             sex: Sex::Female,
-            age: "58 岁".into(),
+            age: Some(wire::Age { count: 58, unit: wire::AgeUnit::Year }),
             pid: "P-1".into(),
             birth_date: "1968-03-02".into(),
         },

@@ -172,7 +172,7 @@ fn line(row: &QuarantineRow) -> impl IntoView + use<> {
             <td title=clock::exact(row.at_us)>{clock::day_time(row.at_us)}</td>
             <td>{site}<br/><span class="label">{row.calling_ae.clone()}</span></td>
             <td><b>{i18n::quarantine(&row.reason)}</b></td>
-            <td class="small">{row.detail.clone()}<br/><span class="label uid">{row.sop_uid.clone()}</span></td>
+            <td class="small">{i18n::quarantine_detail(&row.reason, &row.detail)}<br/><span class="label uid">{row.sop_uid.clone()}</span></td>
             <td class="end">{size(row.bytes)}</td>
         </tr>
     }

@@ -12,7 +12,7 @@ use crate::web;
 
 /// "男 45 岁".
 pub fn sex_age(row: &CaseRow) -> String {
-    format!("{} {}", t(i18n::sex(row.patient.sex)), row.patient.age)
+    format!("{} {}", t(i18n::sex(row.patient.sex)), i18n::age(row.patient.age))
 }
 
 /// What was examined, in words; the modality where the device said nothing.

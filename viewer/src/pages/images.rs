@@ -52,7 +52,7 @@ async fn fetch(case: i64) -> Result<Looked, Fault> {
 fn looking((row, images): Looked) -> impl IntoView {
     let study = viewer_study(&row, &images);
     let shown = Signal::derive(move || Some(study.clone()));
-    let sub = format!("{} {}", t(i18n::sex(row.patient.sex)), row.patient.age);
+    let sub = format!("{} {}", t(i18n::sex(row.patient.sex)), i18n::age(row.patient.age));
     view! {
         <header class="banner">
             <a class="button bare" href="#" data-testid="images-back">{icon("back")}{t(say::IMAGES_BACK)}</a>

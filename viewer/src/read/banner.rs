@@ -36,7 +36,7 @@ pub fn Banner(room: Room) -> impl IntoView {
 
 #[component]
 fn Patient(row: CaseRow) -> impl IntoView {
-    let about = format!("{} {}", t(i18n::sex(row.patient.sex)), row.patient.age);
+    let about = format!("{} {}", t(i18n::sex(row.patient.sex)), i18n::age(row.patient.age));
     let number = if row.accession.is_empty() { row.patient.pid.clone() } else { row.accession.clone() };
     view! {
         <div class="banner-cell">

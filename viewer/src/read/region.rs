@@ -20,7 +20,7 @@ pub fn viewer_study(row: &CaseRow, images: &Arc<StudyImages>) -> Arc<ViewerStudy
         images: images.clone(),
         who: vec![
             row.patient.name.clone(),
-            format!("{} {} ・ ID {number}", t(i18n::sex(row.patient.sex)), row.patient.age),
+            format!("{} {} ・ ID {number}", t(i18n::sex(row.patient.sex)), i18n::age(row.patient.age)),
         ],
         place: vec![row.site.name.clone(), row.device.clone()],
         when: clock::day_time(row.exam_us),

@@ -1,6 +1,6 @@
 //! Rows and desks for the tests of this room.
 
-use wire::{CaseRow, CaseState, Desk, Patient, Place, ReportBody, ReportState, Sex, Steps, Urgency};
+use wire::{Age, AgeUnit, CaseRow, CaseState, Desk, Patient, Place, ReportBody, ReportState, Sex, Steps, Urgency};
 
 pub fn row(case: i64, urgency: Urgency) -> CaseRow {
     CaseRow {
@@ -11,7 +11,7 @@ pub fn row(case: i64, urgency: Urgency) -> CaseRow {
         patient: Patient {
             name: "张测试".into(),
             sex: Sex::Female,
-            age: "58 岁".into(),
+            age: Some(Age { count: 58, unit: AgeUnit::Year }),
             pid: "1".into(),
             birth_date: String::new(),
         },

@@ -8,6 +8,8 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, Blob, BlobPropertyBag, ImageBitmap, Request, RequestInit, Response};
 
 use super::stacks::FrameKey;
+use crate::api::Fault;
+use crate::i18n;
 
 pub const JPEG: &str = "image/jpeg";
 
@@ -26,7 +28,7 @@ pub enum Trouble {
     Network,
     /// The server no longer knows who is asking.
     SignedOut,
-    /// It can't be shown; the words the server or decoder has for it.
+    /// It can't be shown; why, in the page's words.
     Refused(String),
 }
 
@@ -74,7 +76,13 @@ async fn refusal(response: &Response) -> Trouble {
                 Err(_) => None,
             };
             let problem = text.and_then(|t| serde_json::from_str::<wire::Problem>(&t).ok());
-            Trouble::Refused(problem.map_or_else(|| format!("HTTP {status}"), |p| p.detail.unwrap_or(p.title)))
+            Trouble::Refused(match problem {
+                Some(problem) if problem.code == "no_delivery_form" => {
+                    i18n::no_image(problem.detail.as_deref().unwrap_or_default())
+                }
+                Some(problem) => Fault::Refused(problem, None).text(),
+                None => format!("HTTP {status}"),
+            })
         }
     }
 }

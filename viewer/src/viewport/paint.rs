@@ -18,6 +18,7 @@ use super::scene::Scene;
 use super::stacks::Slot;
 use super::store::{Delay, Load};
 use super::words::say;
+use crate::i18n;
 
 /// WebGL2 where the browser has it.
 pub enum Painter {
@@ -96,7 +97,7 @@ fn due(desk: &Desk, open: &Open, at: At) -> Due {
     let (Some(slot), Some(store)) = (open.slot(at), desk.store()) else { return Due::Nothing };
     let image = open.instance(slot);
     let Some(attrs) = open.attrs(slot.key).filter(|_| image.delivery != Delivery::Unavailable) else {
-        return Due::Never(image.reason.clone());
+        return Due::Never(i18n::no_image(&image.reason));
     };
     match store.load(slot.key) {
         Load::Here => match store.get(slot.key) {

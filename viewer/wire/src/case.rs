@@ -29,6 +29,8 @@ words! {
     }
 
     pub enum Sex { Male = "male", Female = "female", Other = "other", Unknown = "unknown" }
+
+    pub enum AgeUnit { Year = "year", Month = "month", Week = "week", Day = "day" }
 }
 
 impl CaseState {
@@ -49,12 +51,19 @@ impl CaseState {
 }
 
 message! {
+    /// As people say it: the largest unit that says enough of a child.
+    #[derive(Copy, Eq)]
+    pub struct Age {
+        pub count: u32,
+        pub unit: AgeUnit,
+    }
+
     pub struct Patient {
         /// As people write it: the ideographic group where there is one.
         pub name: String,
         pub sex: Sex,
-        /// "58 岁", "7 月": from birth date at the time of the study, else what the device said.
-        pub age: String,
+        /// From birth date at the time of the study, else what the device said.
+        pub age: Option<Age>,
         pub pid: String,
         /// `YYYY-MM-DD`, or empty.
         pub birth_date: String,

@@ -57,7 +57,8 @@ message! {
         pub uid: String,
         pub number: i32,
         pub delivery: Delivery,
-        /// Why it is unavailable, for people; empty otherwise.
+        /// Why it is unavailable, or some of its frames are: a stable word, after a space what it is about, e.g.
+        /// `no_decoder 1.2.840.10008.1.2.4.102`; empty otherwise.
         pub reason: String,
         pub attrs: Option<ImageAttrs>,
     }
