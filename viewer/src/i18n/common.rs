@@ -40,6 +40,8 @@ super::table! {
     PASSWORD: "密码", "Password";
     SHOW: "显示", "Show";
     HIDE: "隐藏", "Hide";
+    SHOW_PASSWORD: "显示密码", "Show password";
+    HIDE_PASSWORD: "隐藏密码", "Hide password";
     CAPS_LOCK: "大写锁定已打开", "Caps Lock is on";
     SIGNING_IN: "正在登录…", "Signing in…";
     FORGOT: "忘了密码：致电信息科 {0}", "Forgot it? Call IT on {0}";

@@ -1,5 +1,6 @@
 //! Sign-in: the picture on one side, name and password on the other, help on the page.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use leptos::html::Canvas;
@@ -12,14 +13,37 @@ use wire::Status;
 use super::sinogram::sinogram;
 use crate::api::{self, Fault};
 use crate::app::App;
+use crate::clock;
 use crate::i18n::{self, Lang, fill, say, t};
 use crate::ui::icon;
 use crate::web;
 
 /// The last login used on this machine; never a password.
 const KNOWN: &str = "yunying.login";
-/// Seconds the form rests when the server says too many tries and not how long.
+/// Seconds a login rests when the server says too many tries and not how long.
 const REST: u32 = 60;
+
+thread_local! {
+    /// Outlives the form, which a change of language makes anew.
+    static RESTS: RefCell<Rests> = RefCell::default();
+}
+
+/// Logins the server will not hear for a while, and until when. On a shared PC everybody else signs in meanwhile.
+#[derive(Default)]
+struct Rests(Vec<(String, i64)>);
+
+impl Rests {
+    fn begin(&mut self, login: &str, seconds: u32, now: i64) {
+        self.0.retain(|(other, until)| other != login && *until > now);
+        self.0.push((login.to_owned(), now + i64::from(seconds) * 1_000_000));
+    }
+
+    /// Whole seconds until it will be heard again, the last one begun included.
+    fn left(&self, login: &str, now: i64) -> u32 {
+        let until = self.0.iter().find(|(other, _)| other == login).map_or(now, |(_, until)| *until);
+        u32::try_from((until - now + 999_999) / 1_000_000).unwrap_or(0)
+    }
+}
 
 #[component]
 pub fn SignInPage() -> impl IntoView {
@@ -82,29 +106,29 @@ struct Entry {
     password: RwSignal<String>,
     busy: RwSignal<bool>,
     problem: RwSignal<Option<String>>,
-    /// Seconds until the server will listen again.
-    rest: RwSignal<u32>,
+    /// Seconds until the server will hear this login again.
+    rest: Memo<u32>,
+    /// Rises when a login was told to wait.
+    told: RwSignal<u32>,
 }
 
 impl Entry {
     fn new(app: App, known: String) -> Self {
-        let rest = RwSignal::new(0_u32);
-        let ticking = set_interval_with_handle(
-            move || rest.update(|left| *left = left.saturating_sub(1)),
-            Duration::from_secs(1),
-        );
-        on_cleanup(move || {
-            if let Ok(ticking) = ticking {
-                ticking.clear();
-            }
+        let (login, told) = (RwSignal::new(known), RwSignal::new(0));
+        let second = clock::ticks().second;
+        let rest = Memo::new(move |_| {
+            told.track();
+            second.track();
+            login.with(|login| RESTS.with_borrow(|rests| rests.left(login.trim(), clock::now_us())))
         });
         Self {
             app,
-            login: RwSignal::new(known),
+            login,
             password: RwSignal::new(String::new()),
             busy: RwSignal::new(false),
             problem: RwSignal::new(None),
             rest,
+            told,
         }
     }
 
@@ -132,16 +156,19 @@ impl Entry {
                     web::keep(KNOWN, &login);
                     self.app.sign_in(me);
                 }
-                Err(fault) => self.refused(&fault),
+                Err(fault) => self.refused(&login, &fault),
             }
         });
     }
 
-    fn refused(self, fault: &Fault) {
+    fn refused(self, login: &str, fault: &Fault) {
         if fault.status() == 429 {
-            self.rest.set(fault.retry_after().unwrap_or(REST));
+            let seconds = fault.retry_after().unwrap_or(REST);
+            RESTS.with_borrow_mut(|rests| rests.begin(login, seconds, clock::now_us()));
+            self.told.update(|told| *told += 1);
+        } else {
+            self.problem.set(Some(fault.text()));
         }
-        self.problem.set(Some(fault.text()));
         self.password.set(String::new());
         web::focus_selector("#password");
     }
@@ -162,13 +189,11 @@ fn Form(status: Answered) -> impl IntoView {
         <form class="signin-form" on:submit=submit novalidate=true>
             <h1>{t(say::SIGN_IN)}</h1>
             <p class="lead">{t(say::SIGN_IN_LEAD)}</p>
-            {move || app.notice.get().map(|text| view! { <p class="problem" role="status">{icon("clock")}{text}</p> })}
+            {move || app.notice.get().map(|text| view! { <p class="problem" role="alert">{icon("clock")}{text}</p> })}
             <LoginField entry=entry/>
             <PasswordField entry=entry/>
-            {move || said(entry.rest.get(), entry.problem.get()).map(|text| view! {
-                <p class="problem" role="alert" data-testid="signin-problem">{icon("warn")}<span>{text}</span></p>
-            })}
-            <button class="button primary big" type="submit" data-testid="sign-in" disabled=move || !entry.idle()>
+            <Said entry=entry/>
+            <button class="button primary big" type="submit" data-testid="sign-in" aria-disabled=move || (!entry.idle()).to_string()>
                 {move || t(if entry.busy.get() { say::SIGNING_IN } else { say::SIGN_IN })}" "<kbd>"Enter"</kbd>
             </button>
             <p class="foot">
@@ -177,6 +202,23 @@ fn Form(status: Answered) -> impl IntoView {
                     on:click=move |_| app.speak(other)>{t(say::LANG_SWITCH)}</button>
             </p>
         </form>
+    }
+}
+
+/// What came of it. The seconds that run are for the eye; read aloud it changes once a minute.
+#[component]
+fn Said(entry: Entry) -> impl IntoView {
+    let aloud = Memo::new(move |_| said(entry.rest.get().div_ceil(60) * 60, entry.problem.get()));
+    view! {
+        <div id="signin-said" role="alert">
+            {move || aloud.get().map(|text| view! {
+                <p class="problem" data-testid="signin-problem">
+                    {icon("warn")}
+                    <span class="sr">{text}</span>
+                    <span aria-hidden="true">{move || said(entry.rest.get(), entry.problem.get())}</span>
+                </p>
+            })}
+        </div>
     }
 }
 
@@ -189,8 +231,9 @@ fn LoginField(entry: Entry) -> impl IntoView {
         <div class="box">
             {icon("user")}
             <input id="login" name="username" data-testid="login" autocomplete="username" autocapitalize="none" spellcheck="false"
+                required=true aria-describedby="login-known signin-said"
                 prop:value=move || entry.login.get() on:input=move |event| entry.login.set(value_of(&event))/>
-            <Show when=was_known><span class="small quiet">{t(say::LOGIN_KNOWN)}</span></Show>
+            <span id="login-known" class="small quiet">{move || was_known().then(|| t(say::LOGIN_KNOWN))}</span>
         </div>
     }
 }
@@ -204,11 +247,11 @@ fn PasswordField(entry: Entry) -> impl IntoView {
         <label for="password">{t(say::PASSWORD)}</label>
         <div class="box">
             {icon("lock")}
-            <input id="password" name="password" data-testid="password" autocomplete="current-password" aria-describedby="caps"
+            <input id="password" name="password" data-testid="password" autocomplete="current-password" required=true aria-describedby="caps signin-said"
                 type=move || if shown.get() { "text" } else { "password" }
                 prop:value=move || entry.password.get() on:input=move |event| entry.password.set(value_of(&event))
                 on:keydown=watch_caps on:keyup=watch_caps on:blur=move |_| caps.set(false)/>
-            <button type="button" class="linkish quiet" aria-pressed=move || shown.get().to_string() on:click=move |_| shown.update(|shown| *shown = !*shown)>
+            <button type="button" class="linkish quiet" aria-label=move || t(if shown.get() { say::HIDE_PASSWORD } else { say::SHOW_PASSWORD }) on:click=move |_| shown.update(|shown| *shown = !*shown)>
                 {move || icon(if shown.get() { "eye-off" } else { "eye" })}" "{move || t(if shown.get() { say::HIDE } else { say::SHOW })}
             </button>
         </div>
@@ -271,5 +314,23 @@ fn StatusLine(status: Answered) -> impl IntoView {
             <span class="grow"></span>
             <span class="faint">{t(say::APP)}" "{version}</span>
         </footer>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: i64 = 1_000_000;
+
+    #[test]
+    fn who_guessed_too_often_waits_and_nobody_else_on_the_machine() {
+        let mut rests = Rests::default();
+        rests.begin("wu", 900, 0);
+        assert_eq!((rests.left("wu", 0), rests.left("he", 0)), (900, 0));
+        rests.begin("he", 60, 10 * SECOND);
+        assert_eq!((rests.left("wu", 10 * SECOND), rests.left("he", 10 * SECOND)), (890, 60));
+        assert_eq!(rests.left("he", 69 * SECOND + 1), 1, "the last second begun");
+        assert_eq!(rests.left("he", 71 * SECOND), 0);
     }
 }
