@@ -172,7 +172,7 @@ fn rule(app: &App) -> Rule {
 
 async fn signatory(app: &App, caller: &Caller) -> Answer<Signatory> {
     let account = community::account(&mut app.db.read().await?, caller.account()?).await?;
-    Ok(Signatory { account: account.id, role: account.role, name: account.name, title: account.title })
+    Ok(account.into())
 }
 
 /// The caller, after they have said their password again.
@@ -183,7 +183,7 @@ async fn with_password(app: &App, caller: &Caller, origin: &Origin, password: St
     if !proof::is_right(app, Claim { attempt, password, stored }).await? {
         return Err(Problem::new(StatusCode::FORBIDDEN, "wrong_password"));
     }
-    Ok(Signatory { account: account.id, role: account.role, name: account.name, title: account.title })
+    Ok(account.into())
 }
 
 /// Refusals of the report's rules travel under their own codes.

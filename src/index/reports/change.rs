@@ -24,6 +24,12 @@ pub struct Signatory {
     pub title: String,
 }
 
+impl From<community::Account> for Signatory {
+    fn from(account: community::Account) -> Self {
+        Self { account: account.id, role: account.role, name: account.name, title: account.title }
+    }
+}
+
 /// What the center has decided about its reports.
 #[derive(Debug, Clone)]
 pub struct Rule {
@@ -153,6 +159,8 @@ pub async fn submit(tx: &mut Tx, signing: Signing<'_>, signer: &dyn Signer) -> R
     let seal = seal(signer, &content)?;
     keep_signature(tx, row.id, &seal).await?;
     keep_content(tx, row.id, ReportState::Submitted, &content, 2).await?;
+    on!(tx, c => sqlx::query("UPDATE report SET submitted_instances = $1 WHERE id = $2")
+        .bind(i64::from(signing.seen.instances)).bind(row.id).execute(c).await.map(drop))?;
     on!(tx, c => sqlx::query(
         "UPDATE case_ SET state = 'submitted', submitted_us = $1, lease = NULL, lease_until_us = NULL,
                 version = version + 1 WHERE id = $2")
@@ -246,7 +254,8 @@ async fn sign_as_reviewer(tx: &mut Tx, signing: Signing<'_>, signer: &dyn Signer
     if !untouched || crate::signing::verify(&content, std::slice::from_ref(&first), &[signer]).is_err() {
         return Err(corrupt("content is not what its writer signed"));
     }
-    if content.exam.question != signing.shown.question {
+    let is_known_to_writer = row.submitted_instances.is_none_or(|seen| seen == i64::from(signing.shown.instances));
+    if content.exam.question != signing.shown.question || !is_known_to_writer {
         return Err(Error::Refused("changed_since_submitted"));
     }
     content.number = Some(number(tx, &signing, &row).await?);

@@ -33,6 +33,8 @@ struct Row {
     number: Option<String>,
     content: Option<Vec<u8>>,
     content_sha256: Option<Vec<u8>>,
+    /// Images the writer had on the screen when they submitted it.
+    submitted_instances: Option<i64>,
 }
 
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -86,7 +88,7 @@ impl SignatureRow {
 async fn newest(tx: &mut Tx, case: CaseId) -> Result<Option<Row>> {
     Ok(on!(tx, c => sqlx::query_as::<_, Row>(
         "SELECT id, version, state, template, findings, impression, note, rev, saved_us, signatures_needed, number,
-                content, content_sha256
+                content, content_sha256, submitted_instances
            FROM report WHERE case_id = $1 ORDER BY version DESC LIMIT 1")
         .bind(case).fetch_optional(c).await)?)
 }

@@ -67,7 +67,7 @@ super::table! {
     NEWS_SEE: "看一看", "Look";
     NEWS_FIRST: "这例有变化，先看一看（F4）再签署", "This case has changed; look first (F4), then sign";
     QUESTION_CHANGED: "刚改过", "changed just now";
-    CHANGED_SINCE: "提交之后机构改了临床问题，请退回给写报告的医师。", "The site changed the question after it was submitted. Send it back to its writer.";
+    CHANGED_SINCE: "提交之后临床问题改了，或又到了图像，请退回给写报告的医师。", "The question changed or images came after it was submitted. Send it back to its writer.";
     SUBMIT: "提交审核", "Submit for review";
     SIGN: "签署", "Sign";
     SIGN_AND_NEXT: "签署后自动打开下一例", "The next case opens after signing";

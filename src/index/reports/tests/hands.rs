@@ -206,6 +206,24 @@ async fn nobody_signs_for_a_question_or_images_they_did_not_see() {
 }
 
 #[tokio::test]
+async fn images_that_came_after_the_writer_signed_go_back_to_the_writer() {
+    on_both_engines(async |db| {
+        let desk = desk(&db, 2).await;
+        desk.save(&db, &desk.specialist, &draft(0, "未见异常。")).await.unwrap();
+        desk.submit(&db, &desk.specialist, 1).await.unwrap();
+        let mut tx = db.write().await.unwrap();
+        let shown = wire::CaseRow { instances: 2, ..shown() };
+        let seen = wire::Shown { question: shown.question.clone(), instances: 2 };
+        let by = &desk.reviewer;
+        let signing = Signing { shown: &shown, seen: &seen, by, lease: None, rev: 1, rule: &desk.rule, now: NOW };
+        assert_eq!(refusal(sign(&mut tx, signing, &Digest, CODE).await), "changed_since_submitted");
+        drop(tx);
+        desk.sign(&db, &desk.reviewer, None, 1).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_question_changed_after_the_writer_signed_goes_back_to_the_writer() {
     on_both_engines(async |db| {
         let desk = desk(&db, 2).await;
