@@ -6,7 +6,7 @@
 //! A decoder that dies or takes too long is asked again, later, a few times; then the image misses frames, or is
 //! unavailable until the next start tries once more: another version or a machine with more memory may fare better.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -75,7 +75,8 @@ struct Shared {
 struct State {
     urgent: VecDeque<InstanceId>,
     backlog: VecDeque<InstanceId>,
-    in_hand: HashSet<InstanceId>,
+    /// What workers have taken, and whether somebody is looking at it.
+    in_hand: HashMap<InstanceId, bool>,
     failed: HashMap<InstanceId, Failed>,
     /// Outcomes since the start, by delivery form.
     made: BTreeMap<Delivery, u64>,
@@ -102,8 +103,14 @@ impl State {
         let now = Instant::now();
         for (urgent, queue) in [(true, &mut self.urgent), (false, &mut self.backlog)] {
             while let Some(instance) = queue.pop_front() {
+                if let Some(wanted) = self.in_hand.get_mut(&instance) {
+                    // Whoever holds it back hurries.
+                    *wanted |= urgent;
+                    continue;
+                }
                 let waits = self.failed.get(&instance).is_some_and(|failed| failed.not_before > now);
-                if !waits && self.in_hand.insert(instance) {
+                if !waits {
+                    self.in_hand.insert(instance, urgent);
                     return Some((instance, urgent));
                 }
             }
@@ -113,8 +120,19 @@ impl State {
 
     /// An instance that was taken and not begun goes back to where it was.
     fn put_back(&mut self, instance: InstanceId) {
-        self.in_hand.remove(&instance);
-        self.backlog.push_front(instance);
+        match self.in_hand.remove(&instance) {
+            Some(true) => self.urgent.push_front(instance),
+            _ => self.backlog.push_front(instance),
+        }
+    }
+
+    /// Whether what a worker holds back must wait no longer: `Some(true)`, somebody looks at this very image; `Some(false)`,
+    /// at another, which nobody has taken yet.
+    fn is_wanted(&self, held_back: InstanceId) -> Option<bool> {
+        if self.in_hand.get(&held_back) == Some(&true) {
+            return Some(true);
+        }
+        (!self.urgent.is_empty()).then_some(false)
     }
 }
 
@@ -155,6 +173,12 @@ impl Requests {
     /// How many attempts failed since the start; each is tried again.
     pub fn failures(&self) -> u64 {
         self.shared.lock().failures
+    }
+
+    /// How many images workers have in hand.
+    #[cfg(test)]
+    pub fn in_hand(&self) -> usize {
+        self.shared.lock().in_hand.len()
     }
 
     fn ask(&self, instances: Vec<InstanceId>) {
@@ -215,7 +239,7 @@ impl Transcoder {
             let woken = self.shared.wake.notified();
             match self.next().await {
                 Ok(Some((instance, urgent))) => {
-                    if !urgent && !self.has_its_turn(&stop).await {
+                    if !urgent && !self.has_its_turn(instance, &stop).await {
                         self.shared.lock().put_back(instance);
                         continue;
                     }
@@ -257,11 +281,11 @@ impl Transcoder {
     }
 
     /// Waits while objects arrive; false: somebody has come to look at another image, and this one goes after it.
-    async fn has_its_turn(&self, stop: &CancellationToken) -> bool {
+    async fn has_its_turn(&self, instance: InstanceId, stop: &CancellationToken) -> bool {
         let until = Instant::now() + YIELD_AT_MOST;
         while self.activity.is_anybody_storing() && Instant::now() < until && !stop.is_cancelled() {
-            if !self.shared.lock().urgent.is_empty() {
-                return false;
+            if let Some(this) = self.shared.lock().is_wanted(instance) {
+                return this;
             }
             tokio::time::sleep(YIELD_STEP).await;
         }
@@ -391,5 +415,34 @@ impl Transcoder {
 impl From<io::Error> for MakeError {
     fn from(error: io::Error) -> Self {
         MakeError::Archive(ArchiveError::Read(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_that_a_worker_holds_back_is_made_at_once_when_somebody_looks_at_it() {
+        let (first, second) = (InstanceId(1), InstanceId(2));
+        let mut state = State { backlog: [first, second].into(), ..State::default() };
+        assert_eq!(state.take(), Some((first, false)));
+        assert_eq!(state.is_wanted(first), None);
+        state.urgent.push_front(first);
+        assert_eq!(state.take(), Some((second, false)), "another worker looks for work meanwhile");
+        assert_eq!((state.is_wanted(first), state.is_wanted(second)), (Some(true), None));
+        state.put_back(first);
+        assert_eq!(state.take(), Some((first, true)), "given back, it comes first");
+    }
+
+    #[test]
+    fn what_nobody_looks_at_makes_way_for_what_somebody_does() {
+        let mut state = State { backlog: [InstanceId(1)].into(), ..State::default() };
+        state.take();
+        state.urgent.push_front(InstanceId(3));
+        assert_eq!(state.is_wanted(InstanceId(1)), Some(false));
+        state.put_back(InstanceId(1));
+        assert_eq!(state.take(), Some((InstanceId(3), true)));
+        assert_eq!(state.take(), Some((InstanceId(1), false)));
     }
 }

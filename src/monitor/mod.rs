@@ -310,7 +310,9 @@ mod tests {
             events::chain_batch(&db).await.unwrap();
             let stop = CancellationToken::new();
             let reader = tokio::spawn(monitor.clone().follow(stop.clone()));
+            let deadline = Instant::now() + Duration::from_secs(30);
             while monitor.figures.lock().events.len() < 3 {
+                assert!(Instant::now() < deadline, "events are not counted");
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
             stop.cancel();

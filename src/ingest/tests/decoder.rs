@@ -73,7 +73,9 @@ async fn an_image_that_is_given_up_is_tried_again_at_the_next_start() {
             let viewing = viewing(&intake, &flaky, &transcoder);
             let following = tokio::spawn(transcoder.clone().follow(indexed.clone(), stop.clone()));
             if healthy {
+                let deadline = Instant::now() + Duration::from_secs(30);
                 while intake.word("SELECT delivery FROM instance").await == "unavailable" {
+                    assert!(Instant::now() < deadline, "it stays given up");
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
             }
@@ -103,8 +105,12 @@ async fn what_somebody_looks_at_does_not_wait_for_what_nobody_does() {
         let transcoder = transcoder(&intake, &flaky, &activity);
         let viewing = viewing(&intake, &flaky, &transcoder);
         let worker = tokio::spawn(transcoder.run(stop.clone()));
-        // The worker has the first image in hand by now and holds back.
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while viewing.requests.in_hand() == 0 {
+            assert!(Instant::now() < deadline, "the worker takes nothing");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // The worker has the first image in hand and holds back.
         assert_eq!(intake.count("SELECT COUNT(*) FROM instance WHERE delivery = 'pending'").await, 2);
 
         viewing.frame(Scope::All, InstanceId(2), 1).await.unwrap();
