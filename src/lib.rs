@@ -86,6 +86,7 @@ pub mod domain;
 pub mod index;
 pub mod ingest;
 pub mod monitor;
+mod panics;
 pub mod pixels;
 pub mod reporting;
 pub mod routing;

@@ -8,6 +8,8 @@ use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::panics;
+
 #[derive(Clone)]
 pub struct Rooms {
     tasks: TaskTracker,
@@ -36,11 +38,7 @@ impl Rooms {
             let how = match AssertUnwindSafe(work).catch_unwind().await {
                 Ok(()) if rooms.stop.is_cancelled() => return,
                 Ok(()) => "it returned without being told to stop".to_owned(),
-                Err(panic) => {
-                    let words = panic.downcast_ref::<String>().map(String::as_str);
-                    let words = words.or_else(|| panic.downcast_ref::<&str>().copied());
-                    format!("it panicked: {}", words.unwrap_or("without words"))
-                }
+                Err(panic) => format!("it panicked: {}", panics::words(&*panic)),
             };
             tracing::error!(room, how, "a room of the center has ended; the center stops");
             rooms.dead.get_or_init(|| Dead { room, how });

@@ -24,6 +24,9 @@ pub struct Limits {
     pub inflated: u64,
 }
 
+/// Bytes that a deflated data set may inflate to, for whoever reads one.
+pub const MAX_INFLATED: u64 = 1 << 30;
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -33,7 +36,7 @@ impl Default for Limits {
             depth: 64,
             elements: 4_000_000,
             fragments: 262_144,
-            inflated: 1 << 30,
+            inflated: MAX_INFLATED,
         }
     }
 }

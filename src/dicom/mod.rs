@@ -23,7 +23,7 @@ pub use charset::Charset;
 pub use dataset::{Dataset, Element, Value};
 pub use dicom_core::{Tag, VR};
 pub use dicom_dictionary_std::{tags, uids};
-pub use header::{Encapsulated, Encoding, Fragment, Header, Limits, PixelData, WalkError};
+pub use header::{Encapsulated, Encoding, Fragment, Header, Limits, MAX_INFLATED, PixelData, WalkError};
 pub use image::{delivered_as_jpeg, frame_count, image_attrs};
 pub use json::to_json;
 pub use name::PersonName;

@@ -9,9 +9,8 @@ use flate2::{Decompress, FlushDecompress, Status};
 use tokio::sync::{Mutex, Semaphore};
 
 use super::frames::{FrameError, FrameSource};
+use crate::dicom::MAX_INFLATED;
 
-/// Most bytes a data set may inflate to; the walker refuses what is longer.
-const MAX_INFLATED: u64 = 1 << 30;
 /// Deflated bytes read at a time.
 const INPUT: u64 = 256 << 10;
 /// Bytes inflated before anybody else has a turn.
@@ -45,7 +44,6 @@ impl Inflater {
     ) -> Result<Vec<u8>, FrameError> {
         let end = offset.checked_add(length).filter(|&end| end <= MAX_INFLATED).ok_or(FrameError::TooLarge)?;
         let mut stopped = self.0.lock().await;
-        let _turn = TURNS.acquire().await.map_err(io::Error::other)?;
         // Taken out while at work: a read that is dropped half way leaves nothing to go on from.
         let mut stream = match stopped.take().filter(|stream| stream.position() <= offset) {
             Some(stream) => stream,
@@ -57,7 +55,11 @@ impl Inflater {
             let position = stream.position();
             let until = if position < offset { offset } else { end };
             let room = usize::try_from(until - position).unwrap_or(STEP).min(STEP);
-            let made = stream.step(source, &mut step[..room]).await?;
+            stream.fill(source).await?;
+            // Only while it inflates: a slow store must not keep others from their turn.
+            let turn = TURNS.acquire().await.map_err(io::Error::other)?;
+            let made = stream.step(&mut step[..room])?;
+            drop(turn);
             if position >= offset {
                 wanted.extend_from_slice(&step[..made]);
             }
@@ -73,20 +75,26 @@ impl Stream {
         self.inflate.total_out()
     }
 
-    /// Inflates at most as much as `into` holds; how much that was. It may be nothing where more input was needed.
-    async fn step<S: FrameSource>(&mut self, source: &S, into: &mut [u8]) -> Result<usize, FrameError> {
+    /// Makes sure that there is input to go on with.
+    async fn fill<S: FrameSource>(&mut self, source: &S) -> Result<(), FrameError> {
         if self.ended {
             return Err(FrameError::Truncated);
         }
-        if self.used == self.input.len() {
-            let left = source.length().saturating_sub(self.next);
-            if left == 0 {
-                return Err(FrameError::Truncated);
-            }
-            self.input = source.read(self.next, left.min(INPUT)).await?;
-            self.next += self.input.len() as u64;
-            self.used = 0;
+        if self.used < self.input.len() {
+            return Ok(());
         }
+        let left = source.length().saturating_sub(self.next);
+        if left == 0 {
+            return Err(FrameError::Truncated);
+        }
+        self.input = source.read(self.next, left.min(INPUT)).await?;
+        self.next += self.input.len() as u64;
+        self.used = 0;
+        Ok(())
+    }
+
+    /// Inflates at most as much as `into` holds; how much that was. It may be nothing where more input is needed.
+    fn step(&mut self, into: &mut [u8]) -> Result<usize, FrameError> {
         let (read, made) = (self.inflate.total_in(), self.inflate.total_out());
         let status = self.inflate.decompress(&self.input[self.used..], into, FlushDecompress::None);
         let (read, made) = (self.inflate.total_in() - read, self.inflate.total_out() - made);
@@ -182,5 +190,35 @@ mod tests {
         assert!(matches!(read(&cut, 0, 100_000).await, Err(FrameError::Truncated)));
         let wrong = Counted { file: vec![0xff; 5_000], read: AtomicU64::new(0) };
         assert!(matches!(read(&wrong, 0, 100).await, Err(FrameError::Deflate)));
+    }
+
+    /// Never answers: a store that hangs.
+    struct Hanging;
+
+    impl FrameSource for Hanging {
+        async fn read(&self, _: u64, _: u64) -> io::Result<Vec<u8>> {
+            std::future::pending().await
+        }
+
+        fn length(&self) -> u64 {
+            1_000
+        }
+    }
+
+    #[tokio::test]
+    async fn a_store_that_hangs_takes_nobodys_turn() {
+        let inflaters: [Inflater; 4] = Default::default();
+        let hung =
+            futures_util::future::join_all(inflaters.iter().map(|inflater| inflater.read(&Hanging, START, 0, 10)));
+        let source = Counted::new(&noise(100_000));
+        let healthy = async {
+            tokio::task::yield_now().await;
+            Inflater::default().read(&source, START, 0, 100_000).await.unwrap().len()
+        };
+        tokio::select! {
+            _ = hung => panic!("a store that hangs has answered"),
+            read = healthy => assert_eq!(read, 100_000),
+            () = tokio::time::sleep(std::time::Duration::from_secs(30)) => panic!("it waits for a turn"),
+        }
     }
 }

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::index;
+use crate::{index, panics};
 
 /// What a handler refuses with. `code` is stable; the application translates it.
 #[derive(Debug)]
@@ -130,8 +130,7 @@ fn has_a_form(headers: &HeaderMap) -> bool {
 
 /// A handler that panicked, as the caller hears of it.
 pub fn panicked(what: Box<dyn Any + Send>) -> Response {
-    let words = what.downcast_ref::<String>().map(String::as_str).or_else(|| what.downcast_ref::<&str>().copied());
-    Problem::internal(format!("a handler panicked: {}", words.unwrap_or("without words"))).into_response()
+    Problem::internal(format!("a handler panicked: {}", panics::words(&*what))).into_response()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::{CheckError, Checked, Findings, Spooled};
 use crate::dicom::uid;
+use crate::index::check::has_object;
 use crate::index::{Tx, intake};
 use crate::ingest::spool::Record;
 
@@ -44,6 +45,5 @@ pub(super) async fn check(on: &Checked, spool: &Spooled, findings: &mut Findings
 /// A repetition of an instance that has its row already, or one that is sealed while its segment still stands.
 async fn is_elsewhere(tx: &mut Tx, record: &Record) -> Result<bool, CheckError> {
     let sop_uid = &record.meta.sop_instance;
-    let same = intake::same_uid(tx, sop_uid, uid::hash(sop_uid)).await?;
-    Ok(same.is_some_and(|same| same.sha256 == record.sha256))
+    Ok(has_object(tx, sop_uid, uid::hash(sop_uid), &record.sha256).await?)
 }
