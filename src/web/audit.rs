@@ -114,6 +114,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_list_brought_up_to_date_opens_no_report() {
+        on_both_engines(async |db| {
+            let center = Center::open(&db).await;
+            let site = center.furnish("QH").await;
+            for caller in callers(&db, site.site).await {
+                let path = format!("/api/v1/cases/{}/row", site.case);
+                assert_eq!(get(&center.app, &caller, &path).await, StatusCode::OK);
+            }
+            assert_eq!(opened(&db, "report.opened").await, 0);
+        })
+        .await;
+    }
+
+    #[tokio::test]
     async fn a_case_without_a_signed_report_is_looked_at_without_a_word() {
         on_both_engines(async |db| {
             let (app, _data) = crate::web::testing::app(&db).await;

@@ -8,7 +8,8 @@ use axum::http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 use wire::{
-    CaseChange, CaseCounts, CaseDetail, CaseList, Decision, HistoryLine, LeaseToken, PassedOver, Person, TakeBack,
+    CaseChange, CaseCounts, CaseDetail, CaseList, CaseRow, Decision, HistoryLine, LeaseToken, PassedOver, Person,
+    TakeBack,
 };
 
 use super::auth::Caller;
@@ -30,6 +31,7 @@ pub fn routes() -> Vec<Route> {
     vec![
         Route::get("/api/v1/cases", CLINICAL, "Cases, newest first", list),
         Route::get("/api/v1/cases/{case}", CLINICAL, "One case with its history", detail),
+        Route::get("/api/v1/cases/{case}/row", CLINICAL, "One case as the list shows it", one_row),
         Route::new(
             Method::PATCH,
             "/api/v1/cases/{case}",
@@ -115,6 +117,13 @@ async fn detail(State(app): State<App>, caller: Caller, Path(case): Path<i64>) -
         audit::report_opened(&app, &caller, ReportId(signed.report)).await?;
     }
     Ok(Json(detail))
+}
+
+/// Brings a list up to date: nobody opens a report by that.
+async fn one_row(State(app): State<App>, caller: Caller, Path(case): Path<i64>) -> Answer<Json<CaseRow>> {
+    let mut tx = app.db.read().await?;
+    let row = cases::row(&mut tx, CaseId(case), caller.scope).await?;
+    Ok(Json(case_row(&row, &positions(&cases::queue_order(&mut tx).await?))))
 }
 
 async fn describe(app: &App, tx: &mut Tx, caller: &Caller, case: CaseId) -> Answer<CaseDetail> {
