@@ -180,13 +180,14 @@ fn write_report(page: &mut Page) {
 fn check_pdf(page: &mut Page, pdftotext: &Path, patient: &str, scratch: &Path) {
     page.click("[data-testid=open-report]");
     page.wait_for("[data-testid=report-sheet] iframe");
+    // The frame shows what the page fetched from here.
     let pdf = page.value(
-        "(async frame => {
-            const answer = await fetch(frame.src.split('#')[0]);
+        "(async link => {
+            const answer = await fetch(link.href);
             if (!answer.ok) return 'HTTP ' + answer.status;
             const bytes = new Uint8Array(await answer.arrayBuffer());
             return btoa(Array.from(bytes, b => String.fromCharCode(b)).join(''));
-        })(document.querySelector('[data-testid=report-sheet] iframe'))",
+        })(document.querySelector('[data-testid=report-tab]'))",
     );
     let file = scratch.join("report.pdf");
     let bytes = base64::prelude::BASE64_STANDARD.decode(pdf.as_str().unwrap_or_default());

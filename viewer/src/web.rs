@@ -152,3 +152,18 @@ pub fn attended(selector: &str) -> bool {
 pub fn hovered(selector: &str) -> bool {
     document().query_selector(&format!("{selector}:hover")).ok().flatten().is_some()
 }
+/// Whether this browser shows a PDF inside a page; phones mostly do not. One that does not say is taken to.
+pub fn shows_pdf() -> bool {
+    let said = js_sys::Reflect::get(&window().navigator(), &JsValue::from_str("pdfViewerEnabled"));
+    said.ok().and_then(|said| said.as_bool()).unwrap_or(true)
+}
+
+/// An address inside this page for what the browser holds, until it is forgotten.
+pub fn address_of(blob: &web_sys::Blob) -> Option<String> {
+    web_sys::Url::create_object_url_with_blob(blob).ok()
+}
+
+pub fn forget_address(address: &str) {
+    web_sys::Url::revoke_object_url(address).ok();
+}
+

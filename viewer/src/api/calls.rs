@@ -1,12 +1,13 @@
 //! One function a route. Answers that carry the server's time set the clock on the way.
 
 use js_sys::encode_uri_component;
+use web_sys::Blob;
 use wire::{
-    Board, CaseChange, CaseDetail, CaseList, Desk, DraftSave, DraftSaved, DutyChange, LeaseToken, Me, QuarantineList,
-    ReturnRequest, SignIn, SignRequest, Status, StudyImages, TakeBack, Template,
+    Board, CaseChange, CaseDetail, CaseList, CaseRow, Desk, DraftSave, DraftSaved, DutyChange, LeaseToken, Me,
+    QuarantineList, ReturnRequest, SignIn, SignRequest, Status, StudyImages, TakeBack, Template,
 };
 
-use super::client::{change, get, tell};
+use super::client::{change, file, get, tell};
 use super::{Fault, set_csrf};
 use crate::{clock, live};
 
@@ -145,6 +146,16 @@ pub async fn board() -> Answer<Board> {
 pub async fn quarantine(before: Option<i64>) -> Answer<QuarantineList> {
     let path = "/api/v1/quarantine".to_owned();
     get(&before.map_or(path.clone(), |before| format!("{path}?before={before}"))).await
+}
+
+/// The signed report as it prints.
+pub async fn pdf(report: i64) -> Answer<Blob> {
+    file(&pdf_path(report)).await
+}
+
+/// A case as lists show it: no report is opened by asking.
+pub async fn case_row(case: i64) -> Answer<CaseRow> {
+    get(&format!("/api/v1/cases/{case}/row")).await
 }
 
 /// Where a signed report's PDF is.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortController, Headers, Request, RequestCredentials, RequestInit, Response};
+use web_sys::{AbortController, Blob, Headers, Request, RequestCredentials, RequestInit, Response};
 use wire::Problem;
 
 use super::Fault;
@@ -39,14 +39,35 @@ pub async fn sleep(milliseconds: i32) {
 }
 
 pub async fn get<T: DeserializeOwned>(path: &str) -> Result<T, Fault> {
+    parse(&patiently(async || ask("GET", path, None).await).await?)
+}
+
+/// A whole document, as the browser holds it.
+pub async fn file(path: &str) -> Result<Blob, Fault> {
+    patiently(async || {
+        in_time(async |abort| {
+            let response = send("GET", path, None, abort, "*/*").await?;
+            if !response.ok() {
+                return Err(refused(&response, &text_of(&response).await?));
+            }
+            let body = response.blob().map_err(|_| Fault::Offline)?;
+            JsFuture::from(body).await.and_then(|body| body.dyn_into()).map_err(|_| Fault::Offline)
+        })
+        .await
+    })
+    .await
+}
+
+/// A read may be tried again.
+async fn patiently<T>(read: impl AsyncFn() -> Result<T, Fault>) -> Result<T, Fault> {
     let mut tries = AGAIN_MS.iter();
     loop {
-        match ask("GET", path, None).await {
+        match read().await {
             Err(fault) if fault.passing() => match tries.next() {
                 Some(pause) => sleep(*pause).await,
                 None => return Err(fault),
             },
-            answer => return parse(&answer?),
+            answer => return answer,
         }
     }
 }
@@ -71,16 +92,21 @@ fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Fault> {
 
 async fn ask(method: &str, path: &str, body: Option<String>) -> Result<String, Fault> {
     let started = js_sys::Date::now();
+    let answer = in_time(async |abort| exchange(method, path, body, abort).await).await;
+    ROUND_TRIP_MS.set(Some((js_sys::Date::now() - started) as u32));
+    answer
+}
+
+async fn in_time<T>(exchange: impl AsyncFnOnce(&AbortController) -> Result<T, Fault>) -> Result<T, Fault> {
     let abort = AbortController::new().map_err(|_| Fault::Offline)?;
     let limit = {
         let abort = abort.clone();
         set_timeout_with_handle(move || abort.abort(), LIMIT)
     };
-    let answer = exchange(method, path, body, &abort).await;
+    let answer = exchange(&abort).await;
     if let Ok(limit) = limit {
         limit.clear();
     }
-    ROUND_TRIP_MS.set(Some((js_sys::Date::now() - started) as u32));
     match answer {
         Err(Fault::Offline) if abort.signal().aborted() => Err(Fault::Timeout),
         answer => answer,
@@ -89,9 +115,13 @@ async fn ask(method: &str, path: &str, body: Option<String>) -> Result<String, F
 
 async fn exchange(method: &str, path: &str, body: Option<String>, abort: &AbortController) -> Result<String, Fault> {
     let response = send(method, path, body, abort, "application/json").await?;
-    let text = JsFuture::from(response.text().map_err(|_| Fault::Offline)?).await.map_err(|_| Fault::Offline)?;
-    let text = text.as_string().unwrap_or_default();
+    let text = text_of(&response).await?;
     if response.ok() { Ok(text) } else { Err(refused(&response, &text)) }
+}
+
+async fn text_of(response: &Response) -> Result<String, Fault> {
+    let text = JsFuture::from(response.text().map_err(|_| Fault::Offline)?).await.map_err(|_| Fault::Offline)?;
+    Ok(text.as_string().unwrap_or_default())
 }
 
 fn refused(response: &Response, text: &str) -> Fault {

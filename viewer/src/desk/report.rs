@@ -1,4 +1,4 @@
-//! The signed report as it prints: the PDF in a sheet over the desk. Looking at it is what marks it read.
+//! The signed report as it prints: the PDF in a sheet over the desk. It counts as read once it is on the screen, not before.
 
 use leptos::html::Iframe;
 use leptos::prelude::*;
@@ -9,9 +9,10 @@ use wire::{CaseRow, Role};
 
 use super::row::{exam, sex_age};
 use super::store::Store;
-use crate::api;
+use crate::api::{self, Fault};
 use crate::i18n::{fill, say, t};
-use crate::ui::{Dialog, icon};
+use crate::ui::{Dialog, failed, icon, loading_rows};
+use crate::web;
 
 /// A report on the screen.
 #[derive(Clone, PartialEq, Debug)]
@@ -39,15 +40,20 @@ impl Opened {
     }
 }
 
+/// How far the paper has come.
+#[derive(Clone)]
+enum Paper {
+    Coming,
+    /// An address inside this page.
+    Here(String),
+    Failed(Fault),
+    /// This browser shows no PDF inside a page.
+    Elsewhere,
+}
+
 #[component]
 pub fn ReportSheet() -> impl IntoView {
-    let store = expect_context::<Store>();
     let opened = expect_context::<RwSignal<Option<Opened>>>();
-    Effect::new(move |_| {
-        if let Some(report) = opened.get() {
-            seen(store, &report);
-        }
-    });
     let close = Callback::new(move |()| opened.set(None));
     move || opened.get().map(|report| view! { <Sheet report=report on_close=close/> })
 }
@@ -63,42 +69,115 @@ fn seen(store: Store, report: &Opened) {
     spawn_local(async move {
         // A failure leaves the row asking to be read: opening it again repeats this.
         if api::mark_read(case).await.is_ok()
-            && let Ok(detail) = api::case(case).await
+            && let Ok(row) = api::case_row(case).await
         {
-            store.patch(detail.row);
+            store.patch(row);
         }
     });
 }
 
+/// The paper of `report`, fetched; asked for again by the callback.
+fn fetched(store: Store, report: i64) -> (RwSignal<Paper>, Callback<()>) {
+    let paper = RwSignal::new(if web::shows_pdf() { Paper::Coming } else { Paper::Elsewhere });
+    let fetch = Callback::new(move |()| {
+        paper.set(Paper::Coming);
+        spawn_local(async move {
+            let came = match api::pdf(report).await {
+                Ok(pdf) => web::address_of(&pdf).map_or(Paper::Failed(Fault::Garbled), Paper::Here),
+                Err(fault) => {
+                    store.app().notes(&fault);
+                    Paper::Failed(fault)
+                }
+            };
+            if let Some(Paper::Here(unwanted)) = paper.try_set(came) {
+                web::forget_address(&unwanted);
+            }
+        });
+    });
+    if matches!(paper.get_untracked(), Paper::Coming) {
+        fetch.run(());
+    }
+    on_cleanup(move || {
+        if let Some(Paper::Here(address)) = paper.try_get_untracked() {
+            web::forget_address(&address);
+        }
+    });
+    (paper, fetch)
+}
+
 #[component]
 fn Sheet(report: Opened, on_close: Callback<()>) -> impl IntoView {
+    let store = expect_context::<Store>();
     let frame = NodeRef::<Iframe>::new();
     let path = api::pdf_path(report.report);
+    let (paper, again) = fetched(store, report.report);
+    let here = Memo::new(move |_| paper.with(|paper| matches!(paper, Paper::Here(_))));
     let print = move || {
-        if let Some(frame) = frame.get_untracked() {
+        if let Some(frame) = frame.get_untracked().filter(|_| here.get_untracked()) {
             print_frame(&frame);
         }
     };
+    print_by_key(print);
+    let looked = StoredValue::new(report.clone());
     let straight = report.print;
+    let shown = move || looked.with_value(|report| seen(store, report));
     let loaded = move |_| {
+        shown();
         if straight {
             print();
         }
     };
     let number = report.number.as_ref().map(|number| fill(say::REPORT_NUMBER, &[number]));
+    let title = report.title.clone();
+    let body = move || {
+        match paper.get() {
+        Paper::Coming => view! {
+            <div class="sheet-pdf coming" aria-busy="true" data-testid="report-coming"><p class="quiet">{t(say::REPORT_COMING)}</p>{loading_rows(6, "panel-row")}</div>
+        }
+        .into_any(),
+        Paper::Here(address) => view! {
+            <iframe node_ref=frame class="sheet-pdf" src=format!("{address}#toolbar=0&view=FitH") title=title.clone() on:load=loaded></iframe>
+        }
+        .into_any(),
+        Paper::Failed(fault) => view! { <div class="sheet-pdf">{failed(&fault, again)}</div> }.into_any(),
+        Paper::Elsewhere => {
+            let path = looked.with_value(|report| api::pdf_path(report.report));
+            view! {
+                <div class="sheet-pdf state" data-testid="report-elsewhere">
+                    {icon("doc")}
+                    <p class="what">{t(say::REPORT_ELSEWHERE)}</p>
+                    <a class="button primary big" href=path target="_blank" rel="noopener" on:click=move |_| shown()>{icon("ext")}{t(say::REPORT_PDF)}</a>
+                </div>
+            }
+            .into_any()
+        }
+    }
+    };
     view! {
         <Dialog title=report.title.clone() on_close=on_close class="sheet" testid="report-sheet">
             <header class="sheet-head">
                 <h2 class="clip">{report.title.clone()}</h2>
                 <span class="faint small">{number}</span>
                 <span class="grow"></span>
-                <a class="button" href=path.clone() target="_blank" rel="noopener" data-testid="report-tab">{icon("ext")}{t(say::REPORT_NEW_TAB)}</a>
-                <button class="button primary" data-first="" data-testid="print" on:click=move |_| print()>{icon("print")}{t(say::NEXT_PRINT)}</button>
+                <a class="button" href=path target="_blank" rel="noopener" data-testid="report-tab">{icon("ext")}{t(say::REPORT_NEW_TAB)}</a>
+                <button class="button primary" data-first="" data-testid="print" aria-disabled=move || (!here.get()).to_string()
+                    on:click=move |_| print()>{icon("print")}{t(say::NEXT_PRINT)}</button>
                 <button class="button" data-testid="sheet-close" on:click=move |_| on_close.run(())>{t(say::CLOSE)}" "<kbd>"Esc"</kbd></button>
             </header>
-            <iframe node_ref=frame class="sheet-pdf" src=format!("{path}#toolbar=0&view=FitH") title=report.title.clone() on:load=loaded></iframe>
+            {body}
         </Dialog>
     }
+}
+
+/// The key prints the paper, never the page around it.
+fn print_by_key(print: impl Fn() + 'static) {
+    let handle = window_event_listener(leptos::ev::keydown, move |event| {
+        if web::pressed(&event, "Ctrl+P") {
+            event.prevent_default();
+            print();
+        }
+    });
+    on_cleanup(move || handle.remove());
 }
 
 /// The browser's own print dialog on the PDF; where it refuses, the new window remains.

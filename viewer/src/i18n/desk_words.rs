@@ -57,6 +57,8 @@ super::table! {
     QUARANTINED_N: "{0} 幅没有收下，报告里看不到它们", "{0} images were not accepted and are not in the report";
     QUARANTINED_DO: "请在设备上重发这次检查；再不行致电信息科。", "Send the study again from the device; if it fails again, call IT.";
     NEW_REPORT: "新报告", "New report";
+    REPORT_COMING: "正在取报告…", "Fetching the report…";
+    REPORT_ELSEWHERE: "这个浏览器不能在页面里显示报告", "This browser shows no report inside a page";
     NEW_REPORT_OF: "{0} {1}，{2}签署", "{0}, {1}, signed {2}";
     BAR_QUIET: "新报告会出现在这里，列表不会移动", "New reports appear here; the list does not move";
     BAR_FIXED: "本栏固定在此，列表不会移动", "This bar stays here; the list does not move";
