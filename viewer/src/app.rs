@@ -6,15 +6,18 @@ use wire::{Me, Role};
 
 use crate::board::{BoardPage, QuarantinePage};
 use crate::clock::{self, Ticks};
-use crate::desk::DeskPage;
-use crate::i18n::{self, Lang, say, t};
+use crate::desk::{self, DeskPage};
+use crate::i18n::{self, Lang, Text, fill, say, t};
 use crate::live::{self, Line};
 use crate::pages::{ImagesPage, MachinePage, SignInPage};
-use crate::read::ReadPage;
+use crate::read::{self, ReadPage};
 use crate::{api, web};
 
 /// Set while somebody is signed in here: only then is the server asked who, so that a fresh browser asks nothing in vain.
 const WAS_IN: &str = "yunying.in";
+
+/// What people type outside of a report, by what its keys begin with.
+const TYPED: [&str; 2] = [desk::BEGUN, read::NOTES];
 
 /// State that outlives any page.
 #[derive(Clone, Copy)]
@@ -120,6 +123,17 @@ impl App {
         });
     }
 
+    /// The browser asks before the page goes while a text goes with it that no other place has. A report's own text is
+    /// its page's business.
+    fn question_leaving(self) {
+        let handle = window_event_listener(leptos::ev::beforeunload, |event| {
+            if TYPED.into_iter().any(web::only_here) {
+                web::ask_before_leaving(&event);
+            }
+        });
+        on_cleanup(move || handle.remove());
+    }
+
     /// Nobody signed in, and no browser around it.
     #[cfg(test)]
     pub fn for_tests() -> Self {
@@ -210,6 +224,7 @@ pub fn App() -> impl IntoView {
     provide_context(app);
     provide_context(Ticks::start());
     app.watch_idle();
+    app.question_leaving();
     let hash = hash_signal();
     match web::recall(WAS_IN) {
         Some(_) => spawn_local(resume(app)),

@@ -51,6 +51,15 @@ pub fn forget(key: &str) {
     }
 }
 
+/// Whether something under a key that begins with `prefix` would go with this page.
+pub fn only_here(prefix: &str) -> bool {
+    HERE.with_borrow(|here| here.keys().any(|key| key.starts_with(prefix)))
+}
+
+pub fn set_title(title: &str) {
+    document().set_title(title);
+}
+
 /// `data-setting` chooses the tokens: `desk` or `room`.
 pub fn set_setting(name: &str) {
     set_root("data-setting", name);
@@ -108,6 +117,13 @@ pub fn pressed(event: &KeyboardEvent, combo: &str) -> bool {
         && event.alt_key() == alt
         && (!named || event.shift_key() == shift)
         && event.key().eq_ignore_ascii_case(key)
+}
+
+/// The browser's own question, in its own words.
+pub fn ask_before_leaving(event: &web_sys::BeforeUnloadEvent) {
+    event.prevent_default();
+    // Some browsers ask only where this is not empty; none shows it.
+    event.set_return_value("unsaved");
 }
 
 /// Whether the clipboard has it now. Browsers offer the newer way on secure pages only.

@@ -1,15 +1,19 @@
 //! The operator's desk: where each patient's study is, and the one thing to do next. Clinicians see the same, read only.
 
 mod bar;
+mod begun;
 mod list;
 mod manage;
 mod panel;
+mod question;
 mod report;
 mod row;
 mod store;
 
 use leptos::prelude::*;
 use wire::Role;
+
+pub use begun::KEYS as BEGUN;
 
 use crate::app::App;
 use crate::i18n::{say, t};

@@ -2,10 +2,10 @@
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use web_sys::HtmlTextAreaElement;
 use wire::{CaseChange, CaseDetail, CaseRow, CaseState, HistoryLine, ReportBody, ReportState, Urgency};
 
 use super::manage::{Manage, done};
+use super::question::Question;
 use super::report::Opened;
 use super::row::{exam, sex_age};
 use super::store::Store;
@@ -13,7 +13,6 @@ use crate::api::{self, Fault};
 use crate::clock;
 use crate::i18n::{self, fill, say, t};
 use crate::ui::{empty, failed, icon, loading_rows};
-use crate::web;
 
 pub(super) type Shown = RwSignal<Option<Result<CaseDetail, Fault>>>;
 
@@ -123,97 +122,17 @@ fn report_button(row: &CaseRow) -> Option<impl IntoView + use<>> {
 }
 
 /// Sends a change made to the row as it was seen; what came instead is shown where someone was faster.
-async fn send(store: Store, detail: Shown, case: i64, what: CaseChange, problem: RwSignal<Option<String>>) -> bool {
+pub(super) async fn send(
+    store: Store,
+    detail: Shown,
+    case: i64,
+    what: CaseChange,
+    problem: RwSignal<Option<String>>,
+) -> bool {
     let answer = api::change_case(case, &what).await;
     let taken = answer.is_ok();
     done(store, detail, problem, case, answer).await;
     taken
-}
-
-#[component]
-fn Question(
-    case: i64,
-    row: Memo<Option<CaseRow>>,
-    editable: Signal<bool>,
-    problem: RwSignal<Option<String>>,
-    detail: Shown,
-) -> impl IntoView {
-    let store = expect_context::<Store>();
-    let editing = Editing::new(None);
-    let save = Callback::new(move |()| {
-        let Some((version, text)) = editing.get_untracked() else { return };
-        let what = CaseChange { version, urgency: None, question: Some(text.trim().to_owned()) };
-        spawn_local(async move {
-            if send(store, detail, case, what, problem).await {
-                editing.set(None);
-            } else if let (Some(Some(row)), Some(Some((_, text)))) =
-                (row.try_get_untracked(), editing.try_get_untracked())
-            {
-                editing.set(Some((row.version, text)));
-            }
-        });
-    });
-    let is_editing = Memo::new(move |_| editing.with(Option::is_some));
-    move || match is_editing.get() {
-        true => view! { <QuestionField editing=editing save=save/> }.into_any(),
-        false => question_line(row, editable, editing).into_any(),
-    }
-}
-
-/// The version the text was taken from, and the text: a change made meanwhile is noticed, not overwritten.
-type Editing = RwSignal<Option<(i64, String)>>;
-
-fn question_line(row: Memo<Option<CaseRow>>, editable: Signal<bool>, editing: Editing) -> impl IntoView {
-    let begin = move |_| {
-        if let Some(row) = row.get_untracked() {
-            editing.set(Some((row.version, row.question)));
-            set_timeout(|| web::focus_selector("#question"), std::time::Duration::ZERO);
-        }
-    };
-    let question = row.get().map(|row| row.question).unwrap_or_default();
-    let none = question.is_empty();
-    view! {
-        <p class="question" data-testid="question">
-            <span class="quiet">{t(say::QUESTION_IS)}</span>
-            <span class:faint=none>{if none { t(say::QUESTION_NONE).to_owned() } else { question }}</span>
-            {move || editable.get().then(|| view! {
-                <button class="linkish" data-testid="question-edit" on:click=begin>{icon("pen")}" "{t(say::QUESTION_EDIT)}</button>
-            })}
-        </p>
-    }
-}
-
-#[component]
-fn QuestionField(editing: Editing, save: Callback<()>) -> impl IntoView {
-    let text = editing.with_untracked(|editing| editing.as_ref().map(|(_, text)| text.clone()).unwrap_or_default());
-    let typed = move |event: leptos::ev::Event| {
-        let text = event_target::<HtmlTextAreaElement>(&event).value();
-        editing.update(|editing| {
-            if let Some(editing) = editing {
-                editing.1 = text;
-            }
-        });
-    };
-    let on_key = move |event: web_sys::KeyboardEvent| {
-        if web::pressed(&event, "Escape") {
-            event.stop_propagation();
-            editing.set(None);
-        } else if web::pressed(&event, "Ctrl+Enter") {
-            event.prevent_default();
-            save.run(());
-        }
-    };
-    view! {
-        <div class="question editing" on:keydown=on_key>
-            <label class="label" for="question">{t(say::QUESTION)}</label>
-            <textarea id="question" class="field" rows="3" maxlength="500" data-testid="question-field" placeholder=t(say::QUESTION_HINT)
-                prop:value=text on:input=typed></textarea>
-            <div class="panel-actions">
-                <button class="button" on:click=move |_| editing.set(None)>{t(say::CANCEL)}" "<kbd>"Esc"</kbd></button>
-                <button class="button primary" data-testid="question-save" on:click=move |_| save.run(())>{t(say::SAVE)}" "<kbd>"Ctrl+Enter"</kbd></button>
-            </div>
-        </div>
-    }
 }
 
 #[component]

@@ -34,25 +34,29 @@ pub fn CaseLine(line: Slot, of_center: bool) -> impl IntoView {
         }
     };
     let state = row.clone();
+    let begun = Memo::new(move |_| store.has_begun(case));
     view! {
         <div class="case-row" role="row" tabindex=move || if store.reachable(case) { "0" } else { "-1" } data-case=case.to_string() data-testid="case-row"
             data-state=move || state.with(|row| row.state.word())
             class:selected=move || store.selected.get() == Some(case)
             aria-selected=move || (store.selected.get() == Some(case)).to_string()
             on:click=move |_| select() on:keydown=on_key>
-            {move || cells(&row.get(), of_center, opened)}
+            {move || cells(&row.get(), of_center, opened, begun)}
         </div>
     }
 }
 
 /// What tells the time is redrawn with it; the rest, and above all the button, stays until the row changes.
-fn cells(row: &CaseRow, of_center: bool, opened: RwSignal<Option<Opened>>) -> impl IntoView + use<> {
+fn cells(row: &CaseRow, of_center: bool, opened: RwSignal<Option<Opened>>, begun: Memo<bool>) -> impl IntoView + use<> {
     let now = clock::ticks().quarter;
     let walked = row.clone();
     view! {
         <span class="c-urgency" role="cell">{urgency_chip(row.urgency)}</span>
         <span class="c-patient" role="cell">
-            <b class="clip">{row.patient.name.clone()}</b>
+            <b class="clip">
+                {row.patient.name.clone()}
+                {move || begun.get().then(|| view! { <span class="amber" data-testid="row-begun" title=t(say::QUESTION_BEGUN)>" "{icon("pen")}<span class="sr">{t(say::QUESTION_BEGUN)}</span></span> })}
+            </b>
             <span class="label clip">{sex_age(row)}<i class="dot"></i>{number(row)}</span>
         </span>
         <span class="c-exam" role="cell">

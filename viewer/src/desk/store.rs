@@ -9,6 +9,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::{CaseCounts, CaseList, CaseRow, CaseState};
 
+use super::begun;
 use crate::api::{self, Fault};
 use crate::app::App;
 use crate::i18n::{Text, say};
@@ -87,6 +88,8 @@ pub struct Store {
     pub selected: RwSignal<Option<i64>>,
     /// Signed while this page was open and not looked at yet; the newest last.
     pub fresh: RwSignal<Vec<CaseRow>>,
+    /// Rises when a question is begun, sent or called off.
+    begun: RwSignal<u32>,
     /// Rises whenever the selected case may have changed.
     pub touched: RwSignal<u32>,
     next: RwSignal<Option<String>>,
@@ -107,6 +110,7 @@ impl Store {
             held: RwSignal::new(Vec::new()),
             selected: RwSignal::new(None),
             fresh: RwSignal::new(Vec::new()),
+            begun: RwSignal::new(0),
             touched: RwSignal::new(0),
             next: RwSignal::new(None),
             fetching: RwSignal::new(false),
@@ -306,6 +310,20 @@ impl Store {
 
     pub fn looked_at(self, case: i64) {
         self.fresh.update(|fresh| fresh.retain(|row| row.case != case));
+    }
+
+    pub fn account(self) -> i64 {
+        self.app.me.with_untracked(|me| me.as_ref().map_or(0, |me| me.account))
+    }
+
+    pub fn begun_changed(self) {
+        self.begun.try_update(|turn| *turn += 1);
+    }
+
+    /// Whether this account has begun a question for the case and not sent it.
+    pub fn has_begun(self, case: i64) -> bool {
+        self.begun.track();
+        begun::read(self.account(), case).is_some()
     }
 
     pub fn app(self) -> App {

@@ -43,6 +43,10 @@ super::table! {
     QUESTION_EDIT: "改", "Edit";
     QUESTION_NONE: "还没有写。医师会先看这一句。", "Not written yet. The doctor reads this first.";
     QUESTION_HINT: "哪里不舒服、多久了、要排除什么", "What hurts, how long, what to rule out";
+    QUESTION_BEGUN: "临床问题写了没有送出", "Clinical question written, not sent";
+    QUESTION_FOUND: "找回了上次没有送出的文字", "Recovered what had not been sent";
+    QUESTION_OTHER: "别人刚写了：{0}", "Somebody else wrote: {0}";
+    QUESTION_TOO_LATE: "这例已不能再改，您写的没有送出：", "This case can no longer change; what you wrote was not sent:";
     SET_URGENCY: "改急缓", "Change urgency";
     VIEW_IMAGES: "看图像", "View images";
     QUEUE_CASE: "交去诊断", "Have it read";

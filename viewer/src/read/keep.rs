@@ -107,8 +107,11 @@ fn keep_asides(account: i64, case: i64, all: &[Aside]) {
     }
 }
 
+/// What the keys of all notes begin with.
+pub const NOTES: &str = "yunying.note.";
+
 fn note_key(account: i64, case: i64) -> String {
-    format!("yunying.note.{account}.{case}")
+    format!("{NOTES}{account}.{case}")
 }
 
 /// What a reviewer has begun to say to a report's writer.
@@ -177,8 +180,10 @@ mod tests {
     fn a_note_begun_is_there_again_and_each_case_has_its_own() {
         keep_note(1, 5, "左右写反了");
         assert_eq!((note(1, 5), note(1, 6), note(2, 5)), ("左右写反了".to_owned(), String::new(), String::new()));
+        assert!(web::only_here(NOTES), "no browser keeps it here, so leaving would lose it");
         keep_note(1, 5, "");
         assert_eq!(note(1, 5), "");
+        assert!(!web::only_here(NOTES));
     }
 
     #[test]

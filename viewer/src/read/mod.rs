@@ -16,12 +16,13 @@ mod sign;
 mod slots;
 mod standing;
 #[cfg(test)]
-mod testing;
+pub mod testing;
 mod trouble;
 mod turn;
 
 use leptos::prelude::*;
 
+pub use keep::NOTES;
 pub use region::{ImageRegion, viewer_study};
 
 use crate::app::App;
@@ -110,9 +111,7 @@ fn news_words(news: &News) -> String {
 fn question_leaving(room: Room) {
     let handle = window_event_listener(leptos::ev::beforeunload, move |event| {
         if room.draft.at_risk() {
-            event.prevent_default();
-            // Some browsers ask only where this is not empty; none shows it.
-            event.set_return_value("unsaved");
+            web::ask_before_leaving(&event);
         }
     });
     on_cleanup(move || handle.remove());

@@ -1,7 +1,6 @@
 //! When a report can't simply go on: its case is gone, or its text was changed in two places. No text is ever dropped.
 
 use leptos::prelude::*;
-use leptos::task::spawn_local;
 use wire::ReportBody;
 
 use super::draft::both;
@@ -9,7 +8,7 @@ use super::keep::{Aside, Whose};
 use super::room::Room;
 use crate::clock;
 use crate::i18n::{fill, say, t};
-use crate::ui::{Dialog, icon};
+use crate::ui::{Dialog, copy_button};
 use crate::web;
 
 #[component]
@@ -101,22 +100,4 @@ fn version(room: Room, place: usize, aside: Aside, on_close: Callback<()>) -> im
             </div>
         </section>
     }
-}
-
-/// Says whether the clipboard took it.
-fn copy_button(text: String) -> impl IntoView {
-    let copied = RwSignal::new(None::<bool>);
-    let copy = move |_| {
-        let text = text.clone();
-        spawn_local(async move {
-            let done = web::copy(&text).await;
-            copied.try_set(Some(done));
-        });
-    };
-    let word = move || match copied.get() {
-        None => t(say::COPY),
-        Some(true) => t(say::COPIED),
-        Some(false) => t(say::COPY_REFUSED),
-    };
-    view! { <button class="button" data-testid="copy-text" on:click=copy>{icon("copy")}<span role="status">{word}</span></button> }
 }

@@ -1,6 +1,7 @@
 //! Small parts every page is made of.
 
 mod chip;
+mod copy;
 mod countdown;
 mod dialog;
 mod icon;
@@ -10,6 +11,7 @@ mod states;
 mod top;
 
 pub use chip::urgency_chip;
+pub use copy::copy_button;
 pub use countdown::time_left;
 pub use dialog::Dialog;
 pub use icon::icon;
