@@ -14,7 +14,7 @@ pub fn EventBar() -> impl IntoView {
     let store = expect_context::<Store>();
     let opened = expect_context::<RwSignal<Option<Opened>>>();
     let ticks = clock::ticks();
-    let newest = Memo::new(move |_| store.fresh.with(|fresh| (fresh.last().cloned(), fresh.len())));
+    let newest = Memo::new(move |_| store.fresh.with(|fresh| (fresh.newest().cloned(), fresh.count())));
     let event = move || {
         let (row, count) = newest.get();
         let Some(row) = row else {

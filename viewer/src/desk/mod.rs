@@ -2,6 +2,7 @@
 
 mod bar;
 mod begun;
+mod fresh;
 mod list;
 mod manage;
 mod panel;
@@ -85,7 +86,7 @@ fn watch_keys(store: Store, opened: RwSignal<Option<Opened>>) {
                 opened.set(Opened::of(&row, true));
             }
         } else if web::pressed(&event, "F4")
-            && let Some(row) = store.fresh.with_untracked(|fresh| fresh.last().cloned())
+            && let Some(row) = store.fresh.with_untracked(|fresh| fresh.newest().cloned())
         {
             event.prevent_default();
             opened.set(Opened::of(&row, false));

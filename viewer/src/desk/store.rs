@@ -1,6 +1,6 @@
 //! The rows on the desk: loaded by page, patched in place as events arrive, never moved by them.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
@@ -10,8 +10,10 @@ use leptos::task::spawn_local;
 use wire::{CaseCounts, CaseList, CaseRow, CaseState};
 
 use super::begun;
+use super::fresh::Fresh;
 use crate::api::{self, Fault};
 use crate::app::App;
+use crate::clock;
 use crate::i18n::{Text, say};
 use crate::live::{self, Beat};
 use crate::web;
@@ -86,12 +88,13 @@ pub struct Store {
     /// Rows that arrived while the pointer was over the list.
     pub held: RwSignal<Vec<CaseRow>>,
     pub selected: RwSignal<Option<i64>>,
-    /// Signed while this page was open and not looked at yet; the newest last.
-    pub fresh: RwSignal<Vec<CaseRow>>,
+    pub fresh: RwSignal<Fresh>,
     /// Rises when a question is begun, sent or called off.
     begun: RwSignal<u32>,
     /// Rises whenever the selected case may have changed.
     pub touched: RwSignal<u32>,
+    /// Cases that changed and were not asked for yet.
+    dirty: StoredValue<BTreeSet<i64>>,
     next: RwSignal<Option<String>>,
     fetching: RwSignal<bool>,
     /// Answers of an older tab or search are dropped.
@@ -109,7 +112,8 @@ impl Store {
             counts: RwSignal::new(CaseCounts::default()),
             held: RwSignal::new(Vec::new()),
             selected: RwSignal::new(None),
-            fresh: RwSignal::new(Vec::new()),
+            fresh: RwSignal::new(Fresh::since(clock::now_us())),
+            dirty: StoredValue::new(BTreeSet::new()),
             begun: RwSignal::new(0),
             touched: RwSignal::new(0),
             next: RwSignal::new(None),
@@ -126,22 +130,23 @@ impl Store {
     }
 
     fn follow(self) {
-        let dirty = Rc::new(RefCell::new(BTreeSet::<i64>::new()));
+        let polled = Rc::new(Cell::new(false));
         let refresh = {
-            let dirty = dirty.clone();
+            let polled = polled.clone();
             live::gathered(Duration::from_millis(600), move || {
-                let cases = std::mem::take(&mut *dirty.borrow_mut());
-                spawn_local(self.refresh(cases));
+                let cases = self.dirty.try_update_value(std::mem::take).unwrap_or_default();
+                spawn_local(self.refresh(cases, polled.take()));
             })
         };
         live::listen(move |beat| {
-            if let Beat::Event(event) = beat {
-                match event.case {
-                    Some(case) => drop(dirty.borrow_mut().insert(case)),
+            match beat {
+                Beat::Poll => polled.set(true),
+                Beat::Event(event) => match event.case {
+                    Some(case) => self.dirty.update_value(|dirty| _ = dirty.insert(case)),
                     // A study may have become a case just now.
                     None if event.kind.starts_with("study.") => {}
                     None => return,
-                }
+                },
             }
             refresh();
         });
@@ -206,24 +211,35 @@ impl Store {
         });
     }
 
-    /// Brings the rows up to date after events about `dirty`, each in its place.
-    async fn refresh(self, dirty: BTreeSet<i64>) {
+    /// Brings the rows up to date after events about `dirty`, each in its place, and hears of reports whose rows this tab
+    /// or search does not show. `polled`: no events came, so there may be some that nobody told of.
+    async fn refresh(self, dirty: BTreeSet<i64>, polled: bool) {
         let Some((tab, query, asked)) = self.asking() else { return };
-        let answer = api::cases(tab.word(), &query, None).await;
-        if self.asked.try_get_untracked() != Some(asked) {
-            return;
-        }
-        match answer {
+        match api::cases(tab.word(), &query, None).await {
             Ok(list) => {
                 let shown: BTreeSet<i64> = list.cases.iter().map(|row| row.case).collect();
-                self.take(list);
+                list.cases.iter().for_each(|row| self.hear(row));
+                if self.asked.try_get_untracked() == Some(asked) {
+                    self.take(list);
+                }
                 for case in dirty.difference(&shown) {
-                    if let Ok(detail) = api::case(*case).await {
-                        self.patch(detail.row);
+                    if let Ok(row) = api::case_row(*case).await {
+                        self.hear(&row);
+                        self.patch(row);
                     }
                 }
             }
-            Err(fault) => self.app.notes(&fault),
+            Err(fault) => {
+                self.app.notes(&fault);
+                self.dirty.try_update_value(|waiting| waiting.extend(&dirty));
+                return;
+            }
+        }
+        if polled
+            && (tab != Tab::Waiting || !query.is_empty())
+            && let Ok(list) = api::cases(Tab::Waiting.word(), "", None).await
+        {
+            list.cases.iter().for_each(|row| self.hear(row));
         }
         let selected = self.selected.try_get_untracked().flatten();
         if selected.is_some_and(|case| dirty.is_empty() || dirty.contains(&case)) {
@@ -277,14 +293,9 @@ impl Store {
             .slots
             .try_with_untracked(|slots| slots.iter().find(|slot| slot.case == row.case).map(|slot| slot.row.clone()))?;
         let Some(slot) = slot else { return Some(row) };
-        let before = slot.with_untracked(|old| (old.state, *old == row));
-        if before.1 {
-            return None;
+        if slot.with_untracked(|old| *old != row) {
+            slot.set(row);
         }
-        if row.state == CaseState::Signed && before.0 != CaseState::Signed {
-            self.fresh.update(|fresh| fresh.push(row.clone()));
-        }
-        slot.set(row);
         None
     }
 
@@ -297,7 +308,7 @@ impl Store {
     pub fn printable(self) -> Option<CaseRow> {
         let signed = |row: &CaseRow| row.state == CaseState::Signed;
         let selected = self.selected.get_untracked().and_then(|case| self.row(case)).filter(signed);
-        selected.or_else(|| self.fresh.with_untracked(|fresh| fresh.last().cloned()))
+        selected.or_else(|| self.fresh.with_untracked(|fresh| fresh.newest().cloned()))
     }
 
     /// Tab reaches one row, the selected or the first; arrow keys reach the others.
@@ -308,8 +319,13 @@ impl Store {
         }
     }
 
+    /// A case as it is now: a report of it may be new.
+    fn hear(self, row: &CaseRow) {
+        self.fresh.maybe_update(|fresh| fresh.hear(row));
+    }
+
     pub fn looked_at(self, case: i64) {
-        self.fresh.update(|fresh| fresh.retain(|row| row.case != case));
+        self.fresh.maybe_update(|fresh| fresh.looked_at(case));
     }
 
     pub fn account(self) -> i64 {
