@@ -74,6 +74,8 @@ pub fn BoardPage() -> impl IntoView {
     let center = app.me.with_untracked(|me| me.as_ref().map(|me| me.center.clone()).unwrap_or_default());
     let again = Callback::new(move |()| watch.refresh());
     let ready = Memo::new(move |_| watch.board.with(Option::is_some));
+    // A board once shown stays: an answer that says the line is fine again draws nothing anew.
+    let in_the_way = Memo::new(move |_| watch.fault.get().filter(|_| !ready.get()));
     view! {
         <div class="board-page" data-testid="board">
             <TopBar place=center below=t(say::CENTER_DESK).to_owned()>
@@ -83,7 +85,7 @@ pub fn BoardPage() -> impl IntoView {
                 <button class="button bare keys-button" aria-label=t(say::ALL_KEYS) on:click=move |_| keys.set(true)>{icon("keyboard")}<kbd>"F1"</kbd></button>
             </TopBar>
             {move || watch.fault.get().filter(|_| ready.get()).map(|fault| view! { <p class="problem board-problem" role="alert">{icon("warn")}<span>{fault.text()}</span></p> })}
-            {move || match (ready.get(), watch.fault.get()) {
+            {move || match (ready.get(), in_the_way.get()) {
                 (true, _) => view! { <Boards watch=watch/> }.into_any(),
                 (false, Some(fault)) => failed(&fault, again).into_any(),
                 (false, None) => view! { <main class="board">{loading_rows(6, "panel-row")}</main> }.into_any(),

@@ -19,7 +19,9 @@ const LISTS: &str = ".idle-lists";
 pub fn IdleDesk(room: Room) -> impl IntoView {
     let again = Callback::new(move |()| room.refresh());
     let known = Memo::new(move |_| room.desk.with(Option::is_some));
-    move || match (known.get(), room.fault.get()) {
+    // What was shown stays: an answer that says the line is fine again draws nothing anew.
+    let in_the_way = Memo::new(move |_| room.fault.get().filter(|_| !known.get()));
+    move || match (known.get(), in_the_way.get()) {
         (true, _) => view! { <Waiting room=room/> }.into_any(),
         (false, Some(fault)) => failed(&fault, again).into_any(),
         (false, None) => view! { <div class="state" role="status"><p>{t(say::LOADING)}</p></div> }.into_any(),
