@@ -1,4 +1,5 @@
 //! The bar at the foot of the desk: one new report at a time, two actions, today's figures. It never moves the list.
+//! What it has to say of a key just pressed stands before the news for a few seconds.
 
 use leptos::prelude::*;
 
@@ -15,7 +16,18 @@ pub fn EventBar() -> impl IntoView {
     let opened = expect_context::<RwSignal<Option<Opened>>>();
     let ticks = clock::ticks();
     let newest = Memo::new(move |_| store.fresh.with(|fresh| (fresh.newest().cloned(), fresh.count())));
+    // What is heard says no time: it would be heard again with each minute that passes.
+    let aloud = Memo::new(move |_| {
+        let news = || {
+            newest
+                .with(|(row, _)| row.as_ref().map(|row| fill(say::NEW_REPORT_HEARD, &[&row.patient.name, &exam(row)])))
+        };
+        store.said.get().map(|said| t(said).to_owned()).or_else(news).unwrap_or_default()
+    });
     let event = move || {
+        if let Some(said) = store.said.get() {
+            return view! { <span class="amber">{icon("warn")}</span><span class="clip" data-testid="bar-said">{t(said)}</span> }.into_any();
+        }
         let (row, count) = newest.get();
         let Some(row) = row else {
             return view! { <span class="faint clip">{t(say::BAR_QUIET)}</span> }.into_any();
@@ -51,7 +63,8 @@ pub fn EventBar() -> impl IntoView {
         })
     };
     view! {
-        <footer class="event-bar" role="status" aria-live="polite" data-testid="event-bar">
+        <footer class="event-bar" data-testid="event-bar">
+            <span class="sr" role="status" data-testid="bar-aloud">{move || aloud.get()}</span>
             {event}
             <span class="grow"></span>
             {figures}

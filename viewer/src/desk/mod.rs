@@ -81,9 +81,10 @@ fn watch_keys(store: Store, opened: RwSignal<Option<Opened>>) {
         } else if web::pressed(&event, "Escape") && !web::typing() {
             store.selected.set(None);
         } else if web::pressed(&event, "Ctrl+P") {
-            if let Some(row) = store.printable() {
-                event.prevent_default();
-                opened.set(Opened::of(&row, true));
+            event.prevent_default();
+            match store.printable() {
+                Some(row) => opened.set(Opened::of(&row, true)),
+                None => store.say(say::PRINT_NOTHING),
             }
         } else if web::pressed(&event, "F4")
             && let Some(row) = store.fresh.with_untracked(|fresh| fresh.newest().cloned())

@@ -18,6 +18,9 @@ use crate::i18n::{Text, say};
 use crate::live::{self, Beat};
 use crate::web;
 
+/// How long the bar speaks of a key just pressed.
+const SAID_FOR: Duration = Duration::from_secs(6);
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Tab {
     Today,
@@ -89,6 +92,8 @@ pub struct Store {
     pub held: RwSignal<Vec<CaseRow>>,
     pub selected: RwSignal<Option<i64>>,
     pub fresh: RwSignal<Fresh>,
+    /// Why what was just asked for does nothing, for the bar.
+    pub said: RwSignal<Option<Text>>,
     /// Rises when a question is begun, sent or called off.
     begun: RwSignal<u32>,
     /// Rises whenever the selected case may have changed.
@@ -114,6 +119,7 @@ impl Store {
             selected: RwSignal::new(None),
             fresh: RwSignal::new(Fresh::since(clock::now_us())),
             dirty: StoredValue::new(BTreeSet::new()),
+            said: RwSignal::new(None),
             begun: RwSignal::new(0),
             touched: RwSignal::new(0),
             next: RwSignal::new(None),
@@ -326,6 +332,17 @@ impl Store {
 
     pub fn looked_at(self, case: i64) {
         self.fresh.maybe_update(|fresh| fresh.looked_at(case));
+    }
+
+    /// Says it in the bar, for a while.
+    pub fn say(self, what: Text) {
+        self.said.set(Some(what));
+        set_timeout(
+            move || {
+                self.said.try_set(None);
+            },
+            SAID_FOR,
+        );
     }
 
     pub fn account(self) -> i64 {

@@ -64,6 +64,8 @@ super::table! {
     REPORT_COMING: "正在取报告…", "Fetching the report…";
     REPORT_ELSEWHERE: "这个浏览器不能在页面里显示报告", "This browser shows no report inside a page";
     NEW_REPORT_OF: "{0} {1}，{2}签署", "{0}, {1}, signed {2}";
+    NEW_REPORT_HEARD: "新报告：{0} {1}", "New report: {0}, {1}";
+    PRINT_NOTHING: "没有可打印的报告，先选一例已签署的", "No report to print; choose a signed case first";
     BAR_QUIET: "新报告会出现在这里，列表不会移动", "New reports appear here; the list does not move";
     BAR_FIXED: "本栏固定在此，列表不会移动", "This bar stays here; the list does not move";
     BAR_MORE: "还有 {0} 份", "{0} more";
