@@ -100,7 +100,7 @@ impl App {
                 touched: touched.get_value(),
                 told: told.get_value(),
                 allowed: minutes * clock::MINUTE_US,
-                on_a_wall: role == Role::Manager && is_board(&hash()),
+                on_a_wall: Page::of(role, &hash()) == Page::Board,
             };
             match presence.calls_for() {
                 Call::Nothing => {}
@@ -188,12 +188,6 @@ impl Presence {
     }
 }
 
-/// Whether a manager's page of this name is the board.
-fn is_board(hash: &str) -> bool {
-    let (page, _) = hash.split_once('/').unwrap_or((hash, ""));
-    !matches!(page, "cases" | "quarantine" | "images")
-}
-
 pub fn set_hash(hash: &str) {
     window().location().set_hash(hash).ok();
 }
@@ -239,6 +233,7 @@ pub fn App() -> impl IntoView {
             }
             Stage::SignedOut => {
                 web::set_setting("desk");
+                entitle(say::SIGN_IN);
                 view! { <SignInPage/> }.into_any()
             }
             Stage::SignedIn => match app.me.get_untracked() {
@@ -262,31 +257,94 @@ async fn resume(app: App) {
     }
 }
 
-fn home(me: &Me, hash: &str) -> AnyView {
-    let (page, argument) = hash.split_once('/').unwrap_or((hash, ""));
-    let reading = me.role.reads() || page == "images";
-    web::set_setting(if reading { "room" } else { "desk" });
-    if page == "images"
-        && let Ok(case) = argument.parse::<i64>()
-    {
-        return view! { <ImagesPage case=case/> }.into_any();
+/// What fills the window for somebody signed in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Page {
+    Images(i64),
+    Reading,
+    Desk,
+    Board,
+    Quarantine,
+    Machine,
+}
+
+impl Page {
+    fn of(role: Role, hash: &str) -> Self {
+        let (name, argument) = hash.split_once('/').unwrap_or((hash, ""));
+        if name == "images"
+            && let Ok(case) = argument.parse()
+        {
+            return Page::Images(case);
+        }
+        match role {
+            Role::Specialist | Role::Reviewer => Page::Reading,
+            Role::Operator | Role::Clinician => Page::Desk,
+            Role::Admin => Page::Quarantine,
+            Role::Manager => match name {
+                "cases" => Page::Desk,
+                "quarantine" => Page::Quarantine,
+                _ => Page::Board,
+            },
+            Role::Integrator => Page::Machine,
+        }
     }
-    match me.role {
-        Role::Specialist | Role::Reviewer => view! { <ReadPage/> }.into_any(),
-        Role::Operator | Role::Clinician => view! { <DeskPage/> }.into_any(),
-        Role::Admin => view! { <QuarantinePage/> }.into_any(),
-        Role::Manager if is_board(hash) => view! { <BoardPage/> }.into_any(),
-        Role::Manager => match page {
-            "quarantine" => view! { <QuarantinePage/> }.into_any(),
-            _ => view! { <DeskPage/> }.into_any(),
-        },
-        Role::Integrator => view! { <MachinePage/> }.into_any(),
+
+    /// For the window and its history; never a name.
+    const fn title(self) -> Text {
+        match self {
+            Page::Images(_) => say::TITLE_IMAGES,
+            Page::Reading => say::TITLE_READING,
+            Page::Desk => say::ALL_CASES,
+            Page::Board => say::BOARD,
+            Page::Quarantine => say::QUARANTINE,
+            Page::Machine => say::MACHINE_ACCOUNT,
+        }
+    }
+
+    const fn setting(self) -> &'static str {
+        if matches!(self, Page::Images(_) | Page::Reading) { "room" } else { "desk" }
+    }
+}
+
+fn entitle(page: Text) {
+    web::set_title(&fill(say::TITLE, &[t(page)]));
+}
+
+fn home(me: &Me, hash: &str) -> AnyView {
+    let page = Page::of(me.role, hash);
+    web::set_setting(page.setting());
+    entitle(page.title());
+    match page {
+        Page::Images(case) => view! { <ImagesPage case=case/> }.into_any(),
+        Page::Reading => view! { <ReadPage/> }.into_any(),
+        Page::Desk => view! { <DeskPage/> }.into_any(),
+        Page::Board => view! { <BoardPage/> }.into_any(),
+        Page::Quarantine => view! { <QuarantinePage/> }.into_any(),
+        Page::Machine => view! { <MachinePage/> }.into_any(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_role_has_its_page_and_its_addresses() {
+        assert_eq!(Page::of(Role::Operator, ""), Page::Desk);
+        assert_eq!(Page::of(Role::Operator, "images/12"), Page::Images(12));
+        assert_eq!(Page::of(Role::Manager, "cases"), Page::Desk);
+        assert_eq!(Page::of(Role::Operator, "quarantine"), Page::Desk, "an address opens nothing to a role");
+        assert_eq!(Page::of(Role::Specialist, "images/x"), Page::Reading);
+    }
+
+    #[test]
+    fn no_two_pages_have_the_same_title() {
+        let pages = [Page::Images(1), Page::Reading, Page::Desk, Page::Board, Page::Quarantine, Page::Machine];
+        for language in [|text: Text| text.zh, |text: Text| text.en] {
+            let titles: std::collections::BTreeSet<_> = pages.iter().map(|page| language(page.title())).collect();
+            assert_eq!(titles.len(), pages.len());
+        }
+    }
 
     const MINUTE: i64 = clock::MINUTE_US;
 
@@ -310,7 +368,7 @@ mod tests {
         assert_eq!(call(500, 1, true), Call::Stay);
         assert_eq!(call(500, 0, true), Call::Nothing);
         for (hash, board) in [("", true), ("cases", false), ("quarantine", false), ("images/12", false)] {
-            assert_eq!(is_board(hash), board, "{hash}");
+            assert_eq!(Page::of(Role::Manager, hash) == Page::Board, board, "{hash}");
         }
     }
 }

@@ -2,6 +2,9 @@
 
 super::table! {
     APP: "云影", "Yunying";
+    TITLE: "{0} · 云影", "{0} · Yunying";
+    TITLE_IMAGES: "图像", "Images";
+    TITLE_READING: "阅片", "Reading room";
     LANG_SWITCH: "English", "中文";
 
     OPENING: "正在打开…", "Opening…";
