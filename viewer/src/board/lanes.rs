@@ -123,9 +123,16 @@ fn lane(modality: &str, open: &[&CaseRow], now: i64) -> impl IntoView + use<> {
             <h3>{lane_name(modality)}</h3>
             {counts.collect_view()}
             <span class="end quiet">{longest.map(|longest| view! { {longest}" "<span class="label">{t(say::MINUTES)}</span> })}</span>
-            <svg class="lane-marks" height=draw::LANE.to_string() role="img" aria-label=lane_name(modality) inner_html=drawing></svg>
+            <svg class="lane-marks" height=draw::LANE.to_string() role="img" aria-label=spoken(modality, &left) inner_html=drawing></svg>
         </div>
     }
+}
+
+/// What the drawing shows, for those who hear it.
+fn spoken(modality: &str, left: &[f64]) -> String {
+    let count = |matches: fn(&f64) -> bool| left.iter().filter(|left| matches(left)).count().to_string();
+    let parts = [count(|_| true), count(|left| *left < 0.0), count(|left| (0.0..SOON).contains(left))];
+    fill(say::LANE_SAYS, &[&lane_name(modality), &parts[0], &parts[1], &parts[2]])
 }
 
 /// Filled while somebody reads or reviews it.
@@ -150,5 +157,16 @@ fn axis() -> impl IntoView {
             <span></span><span></span><span></span><span></span><span></span>
             <svg class="lane-marks" height="20" aria-hidden="true" inner_html=drawing></svg>
         </div>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drawing_says_how_many_wait_and_how_late_they_are() {
+        assert_eq!(spoken("US", &[-3.0, 0.0, 9.9, 10.0, 45.0]), "超声：5 例，超时 1，10 分钟内到时 2");
+        assert_eq!(spoken("CT", &[]), "CT：0 例，超时 0，10 分钟内到时 0");
     }
 }

@@ -93,6 +93,7 @@ super::table! {
     LANE_LONGEST: "最久", "Longest";
     LANE_OVER: "超时 {0}", "Overdue {0}";
     LANE_SOON: "10 分钟内 {0}", "Within 10 min {0}";
+    LANE_SAYS: "{0}：{1} 例，超时 {2}，10 分钟内到时 {3}", "{0}: {1} open, {2} overdue, {3} due within 10 min";
     LANE_AXIS: "剩余分钟 →", "Minutes left →";
     LANE_PAST: "已超 {0}", "Over {0}";
     LANE_DUE: "到时", "Due";
