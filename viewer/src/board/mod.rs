@@ -90,7 +90,7 @@ pub fn BoardPage() -> impl IntoView {
                 (false, Some(fault)) => failed(&fault, again).into_any(),
                 (false, None) => view! { <main class="board">{loading_rows(6, "panel-row")}</main> }.into_any(),
             }}
-            <KeysOverlay lines=KEYS open=keys/>
+            <KeysOverlay lines=&[KEYS] open=keys/>
         </div>
     }
 }

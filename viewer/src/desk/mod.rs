@@ -64,7 +64,7 @@ pub fn DeskPage() -> impl IntoView {
             </main>
             <EventBar/>
             <ReportSheet/>
-            <KeysOverlay lines=KEYS open=keys/>
+            <KeysOverlay lines=&[KEYS] open=keys/>
         </div>
     }
     .into_any()

@@ -132,6 +132,8 @@ super::table! {
     KEY_TOOLS: "翻层、窗宽窗位、缩放、移动", "Scroll, window, zoom, pan";
     KEY_DISTANCE: "测距 / 删去最近的", "Distance / delete the newest";
     KEY_PRESETS: "窗位预设、自动", "Window presets, auto";
+    KEY_WINDOW: "窗宽窄 / 宽、亮 / 暗", "Window narrower / wider, brighter / darker";
+    KEY_ZOOM: "放大 / 缩小", "Larger / smaller";
     KEY_FIT: "适合窗口 / 原大", "Fit / actual size";
     KEY_TURN: "反相、旋转、左右翻转", "Invert, turn, flip";
     KEY_LAYOUT: "一幅 / 两幅", "One image / two";

@@ -10,8 +10,10 @@ use crate::api::{self, Fault};
 use crate::app::App;
 use crate::i18n::{self, say, t};
 use crate::read::{ImageRegion, viewer_study};
-use crate::ui::{failed, icon, urgency_chip};
-use crate::viewport::ViewerHandle;
+use crate::ui::{KeyLine, KeysOverlay, failed, icon, urgency_chip};
+use crate::viewport::{self, ViewerHandle};
+
+const KEYS: &[KeyLine] = &[("F1", say::KEY_HELP)];
 
 #[component]
 pub fn ImagesPage(case: i64) -> impl IntoView {
@@ -29,13 +31,15 @@ pub fn ImagesPage(case: i64) -> impl IntoView {
     };
     load();
     let again = Callback::new(move |()| load());
+    let keys = RwSignal::new(false);
     view! {
         <div class="room images-page" data-testid="images">
             {move || match detail.get() {
                 None => view! { <div class="boot" role="status"><p>{t(say::LOADING)}</p></div> }.into_any(),
                 Some(Err(fault)) => failed(&fault, again).into_any(),
-                Some(Ok(looked)) => looking(looked).into_any(),
+                Some(Ok(looked)) => looking(looked, keys).into_any(),
             }}
+            <KeysOverlay lines=&[viewport::KEYS, KEYS] open=keys/>
         </div>
     }
 }
@@ -49,7 +53,8 @@ async fn fetch(case: i64) -> Result<Looked, Fault> {
     Ok((row, Arc::new(images)))
 }
 
-fn looking((row, images): Looked) -> impl IntoView {
+fn looking((row, images): Looked, keys: RwSignal<bool>) -> impl IntoView {
+    let keyboard = Signal::derive(move || !keys.get());
     let study = viewer_study(&row, &images);
     let shown = Signal::derive(move || Some(study.clone()));
     let sub = format!("{} {}", t(i18n::sex(row.patient.sex)), i18n::age(row.patient.age));
@@ -59,7 +64,9 @@ fn looking((row, images): Looked) -> impl IntoView {
             <div class="banner-cell"><b class="banner-name">{row.patient.name.clone()}</b><span class="quiet">{sub}</span></div>
             <div class="banner-cell two"><b>{row.exam.clone()}</b><span class="label">{row.site.name.clone()}<i class="dot"></i>{row.accession.clone()}</span></div>
             <div class="banner-cell">{urgency_chip(row.urgency)}</div>
+            <span class="grow"></span>
+            <button class="button bare keys-button" aria-label=t(say::ALL_KEYS) data-testid="keys-open" on:click=move |_| keys.set(true)>{icon("keyboard")}<kbd>"F1"</kbd></button>
         </header>
-        <main class="reading solo"><ImageRegion study=shown keyboard=Signal::stored(true) handle=ViewerHandle::new()/></main>
+        <main class="reading solo"><ImageRegion study=shown keyboard=keyboard handle=ViewerHandle::new()/></main>
     }
 }

@@ -28,7 +28,7 @@ pub use region::{ImageRegion, viewer_study};
 use crate::app::App;
 use crate::i18n::{fill, say, t};
 use crate::ui::{KeyLine, KeysOverlay, icon};
-use crate::web;
+use crate::{viewport, web};
 use banner::Banner;
 use idle::{IdleDesk, OpeningCase};
 use news::News;
@@ -46,17 +46,6 @@ const KEYS: &[KeyLine] = &[
     ("F10", say::KEY_SIGN),
     ("I", say::KEY_INSERT),
     ("P", say::KEY_PAUSE),
-    ("↑ ↓", say::KEY_SLICE),
-    ("PgUp PgDn", say::KEY_SERIES),
-    ("Home End", say::KEY_ENDS),
-    ("T W Z M", say::KEY_TOOLS),
-    ("D Del", say::KEY_DISTANCE),
-    ("1 2 3 0", say::KEY_PRESETS),
-    ("F", say::KEY_FIT),
-    ("V B H", say::KEY_TURN),
-    ("L", say::KEY_LAYOUT),
-    ("Space , .", say::KEY_PLAY),
-    ("[ ]", say::KEY_LOOP),
     ("F1", say::KEY_HELP),
 ];
 
@@ -93,7 +82,7 @@ pub fn ReadPage() -> impl IntoView {
             <Strip room=room in_report=in_report keys=keys/>
             <Asking room=room asked=asked/>
             <Trouble room=room/>
-            <KeysOverlay lines=KEYS open=keys/>
+            <KeysOverlay lines=&[KEYS, viewport::KEYS] open=keys/>
         </div>
     }
 }

@@ -9,9 +9,9 @@ use crate::web;
 /// The keys as people write them, and what they do.
 pub type KeyLine = (&'static str, Text);
 
-/// Opens on F1 wherever the keyboard is; `open` also opens it from a button.
+/// `lines`: the page's own, then those of its parts. Opens on F1 wherever the keyboard is; `open` also opens it from a button.
 #[component]
-pub fn KeysOverlay(lines: &'static [KeyLine], open: RwSignal<bool>) -> impl IntoView {
+pub fn KeysOverlay(lines: &'static [&'static [KeyLine]], open: RwSignal<bool>) -> impl IntoView {
     let handle = window_event_listener(leptos::ev::keydown, move |event| {
         if web::pressed(&event, "F1") {
             event.prevent_default();
@@ -25,7 +25,7 @@ pub fn KeysOverlay(lines: &'static [KeyLine], open: RwSignal<bool>) -> impl Into
             view! {
                 <Dialog title=t(say::ALL_KEYS).to_owned() on_close=close class="wide" testid="keys">
                     <dl class="keys">
-                        {lines.iter().map(|(key, does)| view! {
+                        {lines.iter().copied().flatten().map(|(key, does)| view! {
                             <div><dt><kbd>{*key}</kbd></dt><dd>{t(*does)}</dd></div>
                         }).collect_view()}
                     </dl>

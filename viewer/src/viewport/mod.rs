@@ -9,7 +9,7 @@
 //!
 //! Inside: [`stacks`] sorts a study into what one scrolls through; [`store`] brings frames in the order they are wanted,
 //! through [`fetch`] and [`workers`]; [`desk`] is what the panes share; [`pane`] moves a canvas, [`paint`] decides what it
-//! holds, [`gl`] or [`flat`] draws it; [`geometry`], [`cine`] and [`measure`] are pure.
+//! holds, [`gl`] or [`flat`] draws it; [`geometry`], [`levels`], [`cine`] and [`measure`] are pure.
 
 mod api;
 mod cine;
@@ -20,6 +20,7 @@ mod geometry;
 mod gl;
 mod header;
 mod keys;
+mod levels;
 mod measure;
 mod overlay;
 mod paint;
@@ -34,6 +35,8 @@ mod thumb;
 mod transport;
 mod words;
 mod workers;
+
+pub use keys::KEYS;
 
 pub use api::{Measured, Quality, Shown, ViewerHandle, ViewerState, ViewerStudy};
 
@@ -50,7 +53,7 @@ use self::transport::Transport;
 
 /// Images of one study, with thumbnails, tools and cine. Fills its parent, which must have a height.
 ///
-/// The letters `W Z M D V B F L`, the digits, arrows, space and `,` `.` `[` `]` act only while `active` says that the image
+/// Its keys ([`KEYS`]) act only while `active` says that the image
 /// has the keyboard, and never while a field has the focus. `F6` and every key with Ctrl or Alt are left to the page.
 #[component]
 pub fn Viewport(

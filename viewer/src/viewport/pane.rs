@@ -6,13 +6,14 @@ use std::rc::Rc;
 use leptos::ev;
 use leptos::html;
 use leptos::prelude::*;
-use pixel::{View, Voi, window::as_window};
+use pixel::{View, window::as_window};
 use wasm_bindgen::prelude::*;
 use web_sys::{HtmlCanvasElement, PointerEvent, ResizeObserver, WheelEvent};
 
 use super::desk::{Desk, Pane, Tool};
 use super::geometry::{Affine, Camera, Canvas};
 use super::header::{self, Header, SliceRail};
+use super::levels;
 use super::measure::Measure;
 use super::overlay::Overlay;
 use super::paint::{self, Painter, extent};
@@ -261,13 +262,10 @@ fn follow(desk: Desk, pane: Pane, drag: Drag, now: (f64, f64)) {
         Tool::Window => {
             let (Some(view), Some(shown)) = (drag.view, pane.shown.get_untracked()) else { return };
             let Some(attrs) = desk.open.get_untracked().and_then(|o| o.attrs(shown.slot.key)) else { return };
-            let (center, width, function) = as_window(view.voi, &attrs);
+            let window = as_window(view.voi, &attrs);
             // The whole width over 400 CSS pixels: fine for narrow windows, quick for wide ones.
-            let unit = width.max(8.0) / 400.0 / density;
-            let (width, center) = ((width + dx * unit).max(1.0), center + dy * unit);
-            let whole = |v: f64| if width >= 20.0 { v.round() } else { v };
-            let voi = Voi::Window { center: whole(center), width: whole(width), function };
-            pane.view.set(Some(View { voi, ..view }));
+            let unit = window.1.max(8.0) / 400.0 / density;
+            pane.view.set(Some(View { voi: levels::moved(window, dx * unit, dy * unit), ..view }));
         }
         Tool::Distance => {
             let Some(placement) = placement(desk, pane) else { return };
