@@ -135,8 +135,8 @@ pub fn Transport(desk: Desk) -> impl IntoView {
                     {buttons(desk, pane)}
                     {figures(pane, &clock)}
                     {track(desk, pane, clock.frames())}
-                    {ends_buttons(pane)}
-                    {speeds(pane)}
+                    <span class="vp-group">{ends_buttons(pane)}</span>
+                    <span class="vp-group">{speeds(pane)}</span>
                 </div>
             }
         })
