@@ -158,16 +158,6 @@ fn copy_selected(text: &str) -> Option<bool> {
     copied.ok()?.as_bool()
 }
 
-/// Whether the pointer or the focus is in an element matching `selector`.
-pub fn attended(selector: &str) -> bool {
-    let either = format!("{selector}:hover, {selector}:focus-within");
-    document().query_selector(&either).ok().flatten().is_some()
-}
-
-/// Whether a pointer that can hover is over an element matching `selector`.
-pub fn hovered(selector: &str) -> bool {
-    document().query_selector(&format!("{selector}:hover")).ok().flatten().is_some()
-}
 /// Whether this browser shows a PDF inside a page; phones mostly do not. One that does not say is taken to.
 pub fn shows_pdf() -> bool {
     let said = js_sys::Reflect::get(&window().navigator(), &JsValue::from_str("pdfViewerEnabled"));
@@ -183,3 +173,13 @@ pub fn forget_address(address: &str) {
     web_sys::Url::revoke_object_url(address).ok();
 }
 
+/// Whether the pointer or the focus is in an element matching `selector`.
+pub fn attended(selector: &str) -> bool {
+    let either = format!("{selector}:hover, {selector}:focus-within");
+    document().query_selector(&either).ok().flatten().is_some()
+}
+
+/// Whether a pointer that can hover is over an element matching `selector`.
+pub fn hovered(selector: &str) -> bool {
+    document().query_selector(&format!("{selector}:hover")).ok().flatten().is_some()
+}

@@ -5,7 +5,7 @@ use wire::{Board, CaseRow};
 
 use crate::clock::{self, MINUTE_US};
 use crate::i18n::{self, fill, say, t};
-use crate::ui::icon;
+use crate::ui::{figure, icon};
 
 const SHOWN: usize = 6;
 
@@ -26,9 +26,9 @@ pub fn late(board: &Board, now: i64) -> impl IntoView + use<> {
 }
 
 fn line(row: &CaseRow, now: i64) -> impl IntoView + use<> {
-    let rest = row.due_us.map_or(0, |due| due - now);
-    let minutes = (rest.abs() / MINUTE_US).to_string();
-    let (tone, words) = if rest < 0 { ("red", say::OVER_MIN) } else { ("amber", say::LEFT_MIN) };
+    let left = clock::left(now, row.steps.complete_us, row.due_us.unwrap_or(now));
+    let (tone, words) = if left.overdue { ("red", say::OVER_BY) } else { ("amber", say::LEFT_BY) };
+    let (number, unit) = figure(left);
     let stands = match &row.assignee {
         Some(who) => fill(say::WITH, &[&who.name]),
         None => t(say::WITH_NOBODY).to_owned(),
@@ -41,7 +41,7 @@ fn line(row: &CaseRow, now: i64) -> impl IntoView + use<> {
                 <span class="clip"><b>{row.patient.name.clone()}</b><i class="dot"></i>{row.exam.clone()}<i class="dot"></i>{row.site.name.clone()}</span>
                 <span class="label clip">{below}</span>
             </span>
-            <b class=tone title=row.due_us.map(clock::exact)>{fill(words, &[&minutes])}</b>
+            <b class=tone title=row.due_us.map(clock::exact)>{fill(words, &[&number, unit])}</b>
         </li>
     }
 }

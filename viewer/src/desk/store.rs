@@ -50,12 +50,13 @@ impl Tab {
         }
     }
 
-    pub fn count(self, counts: &CaseCounts) -> u32 {
+    /// How many it lists; nobody counts all that was ever signed.
+    pub fn count(self, counts: &CaseCounts) -> Option<u32> {
         match self {
-            Tab::Today => counts.today,
-            Tab::Open => counts.in_progress,
-            Tab::Waiting => counts.waiting_for_me,
-            Tab::Signed => counts.signed,
+            Tab::Today => Some(counts.today),
+            Tab::Open => Some(counts.in_progress),
+            Tab::Waiting => Some(counts.waiting_for_me),
+            Tab::Signed => None,
         }
     }
 }
@@ -361,5 +362,16 @@ impl Store {
 
     pub fn app(self) -> App {
         self.app
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tab_counts_what_it_lists_or_nothing() {
+        let counts = CaseCounts { today: 9, in_progress: 3, waiting_for_me: 2, signed: 6, ..CaseCounts::default() };
+        assert_eq!(Tab::ALL.map(|tab| tab.count(&counts)), [Some(9), Some(3), Some(2), None]);
     }
 }

@@ -57,12 +57,12 @@ super::table! {
     REPORT: "报告", "Report";
     REPORT_PDF: "打开报告", "Open report";
     REPORT_NEW_TAB: "在新窗口打开", "Open in a new window";
+    REPORT_COMING: "正在取报告…", "Fetching the report…";
+    REPORT_ELSEWHERE: "这个浏览器不能在页面里显示报告", "This browser shows no report inside a page";
     REPORT_NUMBER: "编号 {0}", "No. {0}";
     QUARANTINED_N: "{0} 幅没有收下，报告里看不到它们", "{0} images were not accepted and are not in the report";
     QUARANTINED_DO: "请在设备上重发这次检查；再不行致电信息科。", "Send the study again from the device; if it fails again, call IT.";
     NEW_REPORT: "新报告", "New report";
-    REPORT_COMING: "正在取报告…", "Fetching the report…";
-    REPORT_ELSEWHERE: "这个浏览器不能在页面里显示报告", "This browser shows no report inside a page";
     NEW_REPORT_OF: "{0} {1}，{2}签署", "{0}, {1}, signed {2}";
     NEW_REPORT_HEARD: "新报告：{0} {1}", "New report: {0}, {1}";
     PRINT_NOTHING: "没有可打印的报告，先选一例已签署的", "No report to print; choose a signed case first";
@@ -105,8 +105,8 @@ super::table! {
     LATE: "超时与将超时", "Overdue and soon due";
     LATE_LEAD: "最急的在前", "Most pressing first";
     LATE_NONE: "没有超时，也没有快到时的病例", "Nothing overdue and nothing close";
-    OVER_MIN: "超 {0} 分", "over {0} min";
-    LEFT_MIN: "剩 {0} 分", "{0} min left";
+    OVER_BY: "超 {0} {1}", "over {0} {1}";
+    LEFT_BY: "剩 {0} {1}", "{0} {1} left";
     WITH_NOBODY: "待派", "unassigned";
     WITH: "{0} 手上", "with {0}";
     DUTY: "在班医师 {0}", "On duty {0}";

@@ -35,13 +35,37 @@ fn tone(left: Left) -> &'static str {
     }
 }
 
-/// Seconds only within the last two minutes; hours once minutes would be long.
-fn figure(left: Left) -> (String, &'static str) {
-    if !left.overdue && left.seconds < 120 {
+/// Seconds within the last two minutes and the first one past; hours once minutes would be long.
+pub fn figure(left: Left) -> (String, &'static str) {
+    if left.seconds < if left.overdue { 60 } else { 120 } {
         (left.seconds.to_string(), t(say::SECONDS))
     } else if left.minutes >= 180 {
         ((left.minutes / 60).to_string(), t(say::HOURS))
     } else {
         (left.minutes.to_string(), t(say::MINUTES))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::MINUTE_US;
+
+    fn at(seconds_left: i64) -> (String, &'static str) {
+        figure(clock::left(60 * MINUTE_US - seconds_left * 1_000_000, Some(0), 60 * MINUTE_US))
+    }
+
+    #[test]
+    fn nothing_is_ever_zero_minutes_late() {
+        assert_eq!(at(-1), ("1".into(), "秒"));
+        assert_eq!(at(-59), ("59".into(), "秒"));
+        assert_eq!(at(-60), ("1".into(), "分钟"));
+    }
+
+    #[test]
+    fn the_last_two_minutes_count_in_seconds() {
+        assert_eq!(at(119), ("119".into(), "秒"));
+        assert_eq!(at(121), ("3".into(), "分钟"), "a started minute counts");
+        assert_eq!(at(-4 * 3_600), ("4".into(), "小时"));
     }
 }

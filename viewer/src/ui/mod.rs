@@ -12,7 +12,7 @@ mod top;
 
 pub use chip::urgency_chip;
 pub use copy::copy_button;
-pub use countdown::time_left;
+pub use countdown::{figure, time_left};
 pub use dialog::Dialog;
 pub use icon::icon;
 pub use journey::{JOURNEY_HEADS, journey};

@@ -1,7 +1,10 @@
 //! The bar at the top of a desk page: where one is, how the line is, who one is.
 
+use leptos::html::Div;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use wasm_bindgen::JsCast;
+use web_sys::{EventTarget, FocusEvent};
 use wire::Me;
 
 use super::icon;
@@ -52,9 +55,25 @@ pub fn PersonMenu() -> impl IntoView {
     let Me { name, title, role, .. } = me;
     let title = if title.is_empty() { t(i18n::role(role)).to_owned() } else { title };
     let leave = move |_| spawn_local(async move { app.sign_out().await });
+    let menu = NodeRef::<Div>::new();
+    let outside = move |target: Option<EventTarget>| {
+        let inside =
+            menu.get_untracked().is_some_and(|menu| menu.contains(target.and_then(|t| t.dyn_into().ok()).as_ref()));
+        if open.get_untracked() && !inside {
+            open.set(false);
+        }
+    };
+    let pressed = window_event_listener(leptos::ev::pointerdown, move |event| outside(event.target()));
+    on_cleanup(move || pressed.remove());
+    // The keyboard left it; a page that loses the focus as a whole leaves it open.
+    let left = move |event: FocusEvent| {
+        if event.related_target().is_some() {
+            outside(event.related_target());
+        }
+    };
     let other = move |_| app.speak(if i18n::chosen() == Lang::Zh { Lang::En } else { Lang::Zh });
     view! {
-        <div class="menu who" on:keydown=move |event| if event.key() == "Escape" { open.set(false) }>
+        <div node_ref=menu class="menu who" on:focusout=left on:keydown=move |event| if event.key() == "Escape" { open.set(false) }>
             <button class="button bare" aria-label=label aria-expanded=move || open.get().to_string()
                 data-testid="person" on:click=move |_| open.update(|open| *open = !*open)>
                 <b>{name}</b>" "<span class="quiet title">{title}</span>{icon("down")}
