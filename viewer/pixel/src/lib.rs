@@ -14,6 +14,7 @@ pub mod grey;
 pub mod jpeg;
 pub mod orient;
 pub mod render;
+pub mod resample;
 pub mod samples;
 pub mod scale;
 pub mod window;

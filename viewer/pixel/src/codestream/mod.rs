@@ -129,6 +129,20 @@ pub fn encode(samples: &Samples) -> Result<Codestream, CodestreamError> {
     Ok(Codestream { bytes, resolution_offsets })
 }
 
+/// A codestream of [`encode`] with its tile's length told at its front (ISO/IEC 15444-1 A.7.1), as DICOM's HTJ2K RPCL
+/// transfer syntax wants it; `None` where its smallest resolution is larger than the 64 that are allowed there.
+pub fn with_tile_length(bytes: &[u8]) -> Option<Vec<u8>> {
+    let head = packets::Head::read(bytes)?;
+    if head.columns.min(head.rows).div_ceil(1 << head.levels) > 64 {
+        return None;
+    }
+    let tile = head.tile();
+    // TLM: index 0, no tile numbers since there is one tile, a length of four bytes.
+    let marker = [0xFF, 0x55, 0, 8, 0, 0x40];
+    let length = u32::try_from(head.tile_length()).ok()?.to_be_bytes();
+    Some([bytes.get(..tile)?, &marker, &length, bytes.get(tile..)?].concat())
+}
+
 /// Decodes a codestream made by [`encode`], or a prefix of it: detail that is missing is left smooth.
 pub fn decode(bytes: &[u8]) -> Result<Samples, CodestreamError> {
     let head = packets::Head::read(bytes).ok_or(CodestreamError::NotOurs)?;

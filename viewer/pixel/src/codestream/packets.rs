@@ -17,7 +17,7 @@ pub(super) struct Head {
     pub components: u16,
     pub bits: u8,
     pub signed: bool,
-    levels: u32,
+    pub levels: u32,
     /// First byte of the first packet.
     packets: usize,
     /// End of the last packet, as the tile header has it.
@@ -54,6 +54,16 @@ impl Head {
         head.segments(bytes).filter(|()| same)?;
         // Lossless never needs much more than the samples themselves.
         (head.end as u64 <= size * 4 + (1 << 20)).then_some(head)
+    }
+
+    /// Where the tile's own marker begins.
+    pub fn tile(&self) -> usize {
+        self.packets - 14
+    }
+
+    /// The tile's length from its marker on.
+    pub fn tile_length(&self) -> usize {
+        self.end - self.tile()
     }
 
     /// Steps over the marker segments up to the tile's data.

@@ -69,6 +69,22 @@ fn each_prefix_is_an_image_that_comes_closer() {
 }
 
 #[test]
+fn the_tiles_length_can_be_told_at_the_front() {
+    let samples = image(200, 129, 1, 12, false, 9);
+    let made = encode(&samples).unwrap();
+    let told = with_tile_length(&made.bytes).unwrap();
+    let at = told.windows(2).position(|pair| pair == [0xFF, 0x55]).unwrap();
+    let tile = told.windows(2).position(|pair| pair == [0xFF, 0x90]).unwrap();
+    assert_eq!(tile, at + 10);
+    // The tile reaches up to the end marker.
+    let length = u32::from_be_bytes(told[at + 6..at + 10].try_into().unwrap()) as usize;
+    assert_eq!(&told[tile + length..], [0xFF, 0xD9]);
+    assert_eq!(decode(&told).unwrap(), samples);
+    let thin = encode(&image(3000, 70, 1, 8, false, 0)).unwrap();
+    assert!(with_tile_length(&thin.bytes).is_some(), "one side is enough");
+}
+
+#[test]
 fn shapes_that_cannot_be_coded_are_refused() {
     let good = image(8, 8, 1, 8, false, 0);
     for bad in [
