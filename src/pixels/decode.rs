@@ -38,6 +38,14 @@ pub fn decode(shape: &Shape, coded: &[u8], keep_ybr: bool) -> Result<Vec<u8>, Da
     Ok(if is_ybr && !keep_ybr { to_rgb(samples) } else { samples })
 }
 
+/// [`decode`] of a frame that is not compressed, which no codec needs to see: it may be done in any process.
+pub fn native_samples(shape: &Shape, bytes: &[u8]) -> Result<Vec<u8>, Damaged> {
+    match shape.codec {
+        Codec::Native => decode(shape, bytes, false),
+        _ => Err(Damaged::new("a compressed frame is for the decode worker")),
+    }
+}
+
 fn native(shape: &Shape, bytes: &[u8]) -> Result<Vec<u8>, Damaged> {
     if (bytes.len() as u64) * 8 < shape.native_bits() {
         return Err(Damaged::new("fewer samples than the image has"));

@@ -13,6 +13,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{Mutex, Semaphore};
 
 use super::shape::Shape;
+use super::target::Target;
 use super::worker::{Answer, Job, Task, join_lengths, split_lengths};
 
 /// Time for one frame: a start, and what the slowest codec needs for its samples on a busy machine.
@@ -23,6 +24,8 @@ const SAMPLES_A_SECOND: u64 = 1_000_000;
 pub enum DecodeError {
     #[error("the frame does not decode: {0}")]
     Damaged(String),
+    #[error("the frame cannot be so compressed: {0}")]
+    NoSuchForm(String),
     #[error("the frame took the decoder too long")]
     TimedOut,
     #[error("the frame brought the decoder down")]
@@ -86,6 +89,11 @@ impl Decoder {
     /// As [`Decoder::samples`], with YBR left as it is.
     pub async fn raw_samples(&self, shape: &Shape, coded: &[u8]) -> Result<Frame, DecodeError> {
         self.frame(shape, Task::RawSamples, coded).await?.map_err(DecodeError::Damaged)
+    }
+
+    /// One frame in another transfer syntax, proven to hold the same samples; YBR stays YBR.
+    pub async fn coded(&self, shape: &Shape, target: Target, coded: &[u8]) -> Result<Frame, DecodeError> {
+        self.frame(shape, Task::Coded { target }, coded).await?.map_err(DecodeError::NoSuchForm)
     }
 
     /// The inner error: the frame decodes, but has no such form.

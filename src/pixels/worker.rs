@@ -11,7 +11,9 @@ use flate2::write::ZlibEncoder;
 use pixel::codestream;
 
 use super::decode::{Damaged, decode};
+use super::encode::encode;
 use super::shape::Shape;
+use super::target::Target;
 
 /// Address space of a worker: several times the largest frame in every codec's working form.
 const MEMORY: u64 = 6 << 30;
@@ -31,6 +33,8 @@ pub(super) enum Task {
     Htj2k { keep_ybr: bool },
     /// Native samples, zlib.
     Deflate { keep_ybr: bool },
+    /// Another transfer syntax; YBR left as it is.
+    Coded { target: Target },
 }
 
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
@@ -44,7 +48,7 @@ pub(super) enum Answer {
     Done {
         resolution_offsets: Vec<u32>,
     },
-    /// The samples decoded, but have no delivery codestream.
+    /// The samples decoded, but have no such form.
     NoCodestream {
         reason: String,
     },
@@ -78,14 +82,18 @@ pub(super) fn work(job: &Job, coded: &[u8]) -> (Answer, Vec<u8>) {
 fn perform(job: &Job, coded: &[u8]) -> Result<(Answer, Vec<u8>), Damaged> {
     let keep_ybr = match job.task {
         Task::Samples => false,
-        Task::RawSamples => true,
+        Task::RawSamples | Task::Coded { .. } => true,
         Task::Htj2k { keep_ybr } | Task::Deflate { keep_ybr } => keep_ybr,
     };
     let samples = decode(&job.shape, coded, keep_ybr)?;
     let plain = Answer::Done { resolution_offsets: Vec::new() };
     Ok(match job.task {
         Task::Samples | Task::RawSamples => (plain, samples),
-        Task::Htj2k { .. } => match encode(&job.shape, samples) {
+        Task::Coded { target } => match encode(&job.shape, target, &samples) {
+            Ok(coded) => (plain, coded),
+            Err(reason) => (Answer::NoCodestream { reason }, Vec::new()),
+        },
+        Task::Htj2k { .. } => match delivery_codestream(&job.shape, samples) {
             Ok(made) => (Answer::Done { resolution_offsets: made.resolution_offsets }, made.bytes),
             Err(reason) => (Answer::NoCodestream { reason }, Vec::new()),
         },
@@ -98,7 +106,7 @@ fn perform(job: &Job, coded: &[u8]) -> Result<(Answer, Vec<u8>), Damaged> {
 }
 
 /// As many bits as the samples really use, but never fewer bytes a sample than Bits Allocated has.
-fn encode(shape: &Shape, data: Vec<u8>) -> Result<codestream::Codestream, String> {
+pub(super) fn delivery_codestream(shape: &Shape, data: Vec<u8>) -> Result<codestream::Codestream, String> {
     if shape.bits_allocated > 16 || !matches!(shape.samples, 1 | 3) {
         return Err("samples of this shape have no delivery codestream".into());
     }
