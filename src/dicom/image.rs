@@ -151,6 +151,19 @@ pub fn delivered_as_jpeg(header: &Header) -> bool {
         && matches!(photometric, "MONOCHROME1" | "MONOCHROME2" | "YBR_FULL" | "YBR_FULL_422")
 }
 
+/// What the samples of a compressed image are once decoded, where that is not what its header says: codecs undo their own
+/// colour transforms, and every decoded pixel has chrominances of its own (PS3.3 C.7.6.3.1.2). YBR stays YBR.
+///
+/// Decoded samples are also interleaved: their Planar Configuration is 0.
+pub fn decoded_photometric(header: &Header) -> Option<&'static str> {
+    header.pixel_data.as_ref().filter(|pixels| pixels.encapsulated.is_some())?;
+    match header.dataset.uid(tags::PHOTOMETRIC_INTERPRETATION) {
+        Some("YBR_RCT" | "YBR_ICT") => Some("RGB"),
+        Some("YBR_FULL_422") => Some("YBR_FULL"),
+        _ => None,
+    }
+}
+
 fn delivered_photometric(header: &Header, samples: u16) -> Photometric {
     let stated = header.dataset.uid(tags::PHOTOMETRIC_INTERPRETATION).unwrap_or_default();
     match stated {

@@ -2,6 +2,11 @@
 //!
 //! Text comes out as UTF-8 and Specific Character Set says so. Values too large to have been kept are named by a
 //! BulkDataURI; where no address can be given they are left out.
+//!
+//! One text describes an image in whatever form its frames are retrieved. A header's words for compressed pixels may be
+//! true of the codestream's inside only, and Explicit VR Little Endian is what a client gets that asks for nothing (PS3.18
+//! 8.7.3.5.2). So of compressed images it says what the samples are once decoded, which is true of every codec's output:
+//! interleaved, YBR_FULL for shared chrominances, RGB where the codec has a transform of its own.
 
 use std::fmt::Write;
 
@@ -10,14 +15,22 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::dataset::{Dataset, Element, Value};
 use super::header::Header;
+use super::image::decoded_photometric;
 use super::name::PersonName;
 use super::{Tag, VR, tags};
 
 /// The data set as one JSON object. `instance_url` is the address that BulkDataURIs are built on:
 /// `{instance_url}/bulkdata/{offset}-{length}` for bytes of the file, `{instance_url}/bulkdata/7FE00010` for pixels.
 pub fn to_json(header: &Header, instance_url: &str) -> String {
-    let mut writer = Writer { out: String::with_capacity(8192), instance_url, addressable: !header.deflated };
     let pixels = header.pixel_data.as_ref();
+    let mut writer = Writer {
+        out: String::with_capacity(8192),
+        instance_url,
+        addressable: !header.deflated,
+        interleaved: pixels.is_some_and(|p| p.encapsulated.is_some()),
+        photometric: decoded_photometric(header),
+        depth: 0,
+    };
     writer.object(&header.dataset, pixels.map(|p| (p.tag, p.vr)));
     writer.out
 }
@@ -27,6 +40,12 @@ struct Writer<'a> {
     instance_url: &'a str,
     /// Offsets are those of the stored file.
     addressable: bool,
+    /// The samples are compressed.
+    interleaved: bool,
+    /// What decoded samples are, if not what the header says.
+    photometric: Option<&'static str>,
+    /// Sequences around the current element.
+    depth: usize,
 }
 
 impl Writer<'_> {
@@ -44,7 +63,10 @@ impl Writer<'_> {
                 pixels = None;
             }
             self.key(&mut first, element.tag, element.vr);
-            self.value(set, element);
+            match self.as_decoded(element) {
+                Some(value) => self.out.push_str(&value),
+                None => self.value(set, element),
+            }
             self.out.push('}');
         }
         if let Some((tag, vr)) = pixels {
@@ -67,11 +89,23 @@ impl Writer<'_> {
         self.out.push('}');
     }
 
+    /// What stands for a value of the image's own that decoding changes.
+    fn as_decoded(&self, element: &Element) -> Option<String> {
+        match (element.tag, element.vr) {
+            _ if self.depth > 0 => None,
+            (tags::PLANAR_CONFIGURATION, VR::US) if self.interleaved => Some(",\"Value\":[0]".to_owned()),
+            (tags::PHOTOMETRIC_INTERPRETATION, VR::CS) => Some(format!(",\"Value\":[\"{}\"]", self.photometric?)),
+            _ => None,
+        }
+    }
+
     fn value(&mut self, set: &Dataset, element: &Element) {
         let bytes = match &element.value {
             Value::Items(items) => {
                 if !items.is_empty() {
+                    self.depth += 1;
                     self.list(items, |writer, item| writer.object(item, None));
+                    self.depth -= 1;
                 }
                 return;
             }

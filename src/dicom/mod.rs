@@ -27,13 +27,13 @@ pub use dataset::{Dataset, Element, Value};
 pub use dicom_core::{Tag, VR};
 pub use dicom_dictionary_std::{tags, uids};
 pub use header::{Encapsulated, Encoding, Fragment, Header, Limits, MAX_INFLATED, PixelData, WalkError};
-pub use image::{delivered_as_jpeg, frame_count, image_attrs};
+pub use image::{decoded_photometric, delivered_as_jpeg, frame_count, image_attrs};
 pub use json::to_json;
 pub use matching::{BadKey, Matching, Pattern};
 pub use name::PersonName;
 pub use spelling::{FuzzyName, NameKind, fuzzy, search_forms};
 pub use walker::{walk, walk_bytes};
-pub use write::{NewPixels, Piece, RewriteError, Rewritten, explicit_little};
+pub use write::{NewPixels, Piece, PixelValue, RewriteError, Rewritten, fragment_head, rewrite};
 
 #[cfg(test)]
 pub(crate) mod tests;

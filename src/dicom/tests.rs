@@ -241,6 +241,32 @@ fn json_holds_names_numbers_sequences_and_addresses() {
     assert_eq!(json["00186011"]["Value"][0]["0018601A"]["Value"][0], 60);
 }
 
+/// Photometric Interpretation and Planar Configuration in the metadata of a file.
+fn described(bytes: &[u8]) -> (String, i64) {
+    let header = walk_bytes(bytes, &Limits::default()).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&to_json(&header, "/i")).unwrap();
+    let text = json["00280004"]["Value"][0].as_str().unwrap_or_default().to_owned();
+    (text, json["00280006"]["Value"][0].as_i64().unwrap_or(-1))
+}
+
+#[test]
+fn metadata_says_of_compressed_pixels_what_they_are_once_decoded() {
+    let Some(root) = shared() else { return };
+    let read = |path: &str| std::fs::read(root.join(path)).unwrap();
+    let clip = read("fo-dicom/multiframe.dcm");
+    assert_eq!(described(&clip), ("YBR_FULL".into(), 0));
+    // The same, said to be of colour planes, which no JPEG is.
+    let planar = [0x28, 0, 6, 0, b'U', b'S', 2, 0, 0, 0];
+    let at = clip.windows(planar.len()).position(|bytes| bytes == planar).unwrap();
+    let mut of_planes = clip;
+    of_planes[at + 8] = 1;
+    assert_eq!(described(&of_planes), ("YBR_FULL".into(), 0));
+    assert_eq!(described(&read("nema-wg04/J2KR/VL1_J2KR")), ("RGB".into(), 0));
+    // Native samples are served as they lie.
+    assert_eq!(described(&read("pydicom/test_files/SC_ybr_full_422_uncompressed.dcm")), ("YBR_FULL_422".into(), 0));
+    assert_eq!(described(&read("dcm4che/US-RGB-8-epicard")), ("RGB".into(), 1));
+}
+
 #[test]
 fn an_ultrasound_image_knows_its_regions_palette_and_rate() {
     let Some(header) = open("pydicom-data/OBXXXX1A_rle_2frame.dcm") else { return };

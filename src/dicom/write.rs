@@ -1,4 +1,4 @@
-//! An instance written anew as Explicit VR Little Endian (PS3.5 A.2): for clients that read nothing else.
+//! An instance written anew with another coding of its pixels: Explicit VR Little Endian (PS3.5 A.2), or compressed (A.4).
 //!
 //! Only on the way out; what is stored stays as it is. Values that the walk did not keep are taken from the stored bytes
 //! when the pieces are sent, so nothing here is larger than what the walk kept.
@@ -6,7 +6,7 @@
 use super::dataset::{Dataset, Element, Value};
 use super::header::{Encoding, Header};
 use super::vr::{has_long_length, number_width};
-use super::{Tag, VR, tags, uids};
+use super::{Tag, VR, tags};
 
 /// A part of the new file, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,13 +31,27 @@ pub struct Rewritten {
 /// How pixels stand in the new file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NewPixels {
-    /// Bytes of all frames, without padding.
-    pub length: u64,
+    pub value: PixelValue,
     pub bits_allocated: u16,
-    /// YBR samples were turned to RGB.
-    pub rgb: bool,
+    /// Photometric Interpretation, where it is not the old one any more.
+    pub photometric: Option<&'static str>,
     /// Samples were decoded, so they are pixel-interleaved.
     pub decoded: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PixelValue {
+    /// Bytes of all frames, without padding.
+    Native { length: u64 },
+    /// Each frame becomes one fragment; see [`fragment_head`].
+    Fragments,
+}
+
+/// What stands in front of a fragment of so many bytes; an odd one is followed by a zero (PS3.5 A.4).
+pub fn fragment_head(length: usize) -> Option<[u8; 8]> {
+    let length = u32::try_from(length.next_multiple_of(2)).ok().filter(|&n| n != u32::MAX)?;
+    let [l0, l1, l2, l3] = length.to_le_bytes();
+    Some([0xFE, 0xFF, 0x00, 0xE0, l0, l1, l2, l3])
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -48,13 +62,14 @@ pub enum RewriteError {
     TooLong,
 }
 
-/// `pixels`: what stands for the stored Pixel Data; none where there is none.
-pub fn explicit_little(header: &Header, pixels: Option<NewPixels>) -> Result<Rewritten, RewriteError> {
+/// `header` for `transfer_syntax`, which has explicit VRs and little endian; `pixels`: what stands for the stored Pixel
+/// Data, none where there is none.
+pub fn rewrite(header: &Header, transfer_syntax: &str, pixels: Option<NewPixels>) -> Result<Rewritten, RewriteError> {
     if header.shortened || !header.damaged.is_empty() || has_unmovable(header, &header.dataset) {
         return Err(RewriteError::NotWhole);
     }
     let mut writer = Writer::default();
-    writer.file_meta(header)?;
+    writer.file_meta(header, transfer_syntax)?;
     let pixel_tag = header.pixel_data.as_ref().filter(|_| pixels.is_some()).map(|p| p.tag);
     let (before, after): (Vec<&Element>, Vec<&Element>) =
         header.dataset.elements().iter().partition(|e| pixel_tag.is_none_or(|tag| e.tag < tag));
@@ -66,11 +81,23 @@ pub fn explicit_little(header: &Header, pixels: Option<NewPixels>) -> Result<Rew
         writer.replaced(element, pixels)?;
     }
     if let (Some(tag), Some(pixels)) = (pixel_tag, pixels) {
-        let length = pixels.length.next_multiple_of(2);
-        let length = u32::try_from(length).ok().filter(|&n| n != u32::MAX).ok_or(RewriteError::TooLong)?;
-        writer.head(tag, if pixels.bits_allocated > 8 { VR::OW } else { VR::OB }, length);
+        match pixels.value {
+            PixelValue::Native { length } => {
+                let length = u32::try_from(length.next_multiple_of(2)).ok().filter(|&n| n != u32::MAX);
+                let vr = if pixels.bits_allocated > 8 { VR::OW } else { VR::OB };
+                writer.head(tag, vr, length.ok_or(RewriteError::TooLong)?);
+            }
+            PixelValue::Fragments => {
+                writer.head(tag, VR::OB, u32::MAX);
+                // An empty Basic Offset Table: frames have one fragment each.
+                writer.delimiter(0xE000, 0);
+            }
+        }
     }
     let before = std::mem::take(&mut writer).finish();
+    if pixel_tag.is_some() && pixels.is_some_and(|p| p.value == PixelValue::Fragments) {
+        writer.delimiter(0xE0DD, 0);
+    }
     for element in after {
         writer.element(element)?;
     }
@@ -104,14 +131,12 @@ impl Writer {
     }
 
     /// PS3.10 7.1: the stored file meta with another transfer syntax.
-    fn file_meta(&mut self, header: &Header) -> Result<(), RewriteError> {
+    fn file_meta(&mut self, header: &Header, transfer_syntax: &str) -> Result<(), RewriteError> {
         let mut group = Writer::default();
         for element in header.file_meta.elements() {
             match element.tag {
                 Tag(0x0002, 0x0000) => {}
-                tags::TRANSFER_SYNTAX_UID => {
-                    group.plain(element.tag, VR::UI, uids::EXPLICIT_VR_LITTLE_ENDIAN.as_bytes())
-                }
+                tags::TRANSFER_SYNTAX_UID => group.plain(element.tag, VR::UI, transfer_syntax.as_bytes()),
                 _ => group.element(element)?,
             }
         }
@@ -126,7 +151,9 @@ impl Writer {
     /// An element of the top level, changed where the pixels changed.
     fn replaced(&mut self, element: &Element, pixels: Option<NewPixels>) -> Result<(), RewriteError> {
         match (element.tag, pixels) {
-            (tags::PHOTOMETRIC_INTERPRETATION, Some(p)) if p.rgb => self.plain(element.tag, VR::CS, b"RGB"),
+            (tags::PHOTOMETRIC_INTERPRETATION, Some(NewPixels { photometric: Some(new), .. })) => {
+                self.plain(element.tag, VR::CS, new.as_bytes())
+            }
             (tags::PLANAR_CONFIGURATION, Some(p)) if p.decoded => self.plain(element.tag, VR::US, &[0, 0]),
             _ => return self.element(element),
         }

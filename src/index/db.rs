@@ -92,6 +92,8 @@ impl Db {
         let db = Self { engine, unchained: Arc::new(Notify::new()), chained: Arc::new(watch::Sender::new(0)) };
         let mut tx = db.read().await?;
         db.chained.send_replace(super::events::last_seq(&mut tx).await?);
+        drop(tx);
+        super::find::name_the_unnamed(&db).await?;
         Ok(db)
     }
 

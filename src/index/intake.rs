@@ -5,7 +5,8 @@
 
 use std::collections::HashSet;
 
-use super::{Result, Tx, on};
+use super::{Result, Tx, find, on};
+use crate::dicom::packed::Packed;
 use crate::domain::{
     CaseId, CaseState, Delivery, DeviceId, InstanceId, Micros, PatientId, SeriesId, SiteId, StudyId, Urgency,
 };
@@ -34,7 +35,13 @@ pub struct StudyRow {
     pub modality: String,
     pub body_part: String,
     pub referring: String,
+    /// All component groups.
+    pub referring_raw: String,
+    /// In small letters, each between `=`.
+    pub referring_forms: String,
     pub age: String,
+    /// Timezone Offset From UTC, as sent.
+    pub timezone: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +51,16 @@ pub struct SeriesRow {
     pub number: i64,
     pub description: String,
     pub body_part: String,
+    pub performed_date: String,
+    pub performed_time: String,
+    pub requests: Vec<RequestRow>,
+}
+
+/// An item of a series' Request Attributes Sequence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestRow {
+    pub procedure_id: String,
+    pub step_id: String,
 }
 
 /// Where the spool has an object, and what it noted of it.
@@ -77,8 +94,8 @@ pub struct InstanceRow {
     pub delivery_reason: String,
     /// `ImageAttrs` as JSON; none: no image.
     pub attrs: Option<String>,
-    /// DICOM JSON, deflated.
-    pub metadata: Vec<u8>,
+    /// DICOM JSON.
+    pub metadata: Packed,
 }
 
 /// A study as the indexer must know it to add to it.
@@ -171,6 +188,7 @@ pub async fn patient(tx: &mut Tx, site: SiteId, patient: &PatientRow) -> Result<
         .bind(site).bind(&patient.issuer).bind(&patient.pid).bind(&patient.name).bind(&patient.name_raw)
         .bind(&patient.sex).bind(&patient.birth_date).fetch_optional(c).await)?;
     if let Some(id) = inserted {
+        find::add_names(tx, id, &patient.name_raw).await?;
         return Ok(id);
     }
     Ok(on!(tx, c => sqlx::query_scalar::<_, PatientId>(
@@ -201,13 +219,13 @@ pub async fn insert_study(
     Ok(on!(tx, c => sqlx::query_scalar::<_, StudyId>(
         "INSERT INTO study (uid, patient_id, site_id, device_id, accession, study_id, study_date, study_time, exam_us,
                             description, modality, modalities, body_part, referring, age, instances, bytes, quarantined,
-                            first_us, last_us)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, 0, 0, $16, $17)
+                            first_us, last_us, referring_raw, referring_forms, timezone)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, 0, 0, $16, $17, $18, $19, $20)
          ON CONFLICT (uid) DO NOTHING RETURNING id")
         .bind(&study.uid).bind(patient).bind(site).bind(device).bind(&study.accession).bind(&study.study_id)
         .bind(&study.study_date).bind(&study.study_time).bind(study.exam).bind(&study.description)
         .bind(&study.modality).bind(&study.modality).bind(&study.body_part).bind(&study.referring).bind(&study.age)
-        .bind(first).bind(first)
+        .bind(first).bind(first).bind(&study.referring_raw).bind(&study.referring_forms).bind(&study.timezone)
         .fetch_optional(c).await)?)
 }
 
@@ -241,12 +259,20 @@ pub async fn series(tx: &mut Tx, study: StudyId, series: &SeriesRow, at: Micros)
     if let Some(id) = found {
         return Ok(id);
     }
-    Ok(on!(tx, c => sqlx::query_scalar::<_, SeriesId>(
-        "INSERT INTO series (study_id, uid, modality, number, description, body_part, instances, last_us)
-         VALUES ($1, $2, $3, $4, $5, $6, 0, $7)
+    let id = on!(tx, c => sqlx::query_scalar::<_, SeriesId>(
+        "INSERT INTO series (study_id, uid, modality, number, description, body_part, instances, last_us,
+                             performed_date, performed_time)
+         VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $9)
          ON CONFLICT (study_id, uid) DO UPDATE SET uid = excluded.uid RETURNING id")
         .bind(study).bind(&series.uid).bind(&series.modality).bind(series.number).bind(&series.description)
-        .bind(&series.body_part).bind(at).fetch_one(c).await)?)
+        .bind(&series.body_part).bind(at).bind(&series.performed_date).bind(&series.performed_time)
+        .fetch_one(c).await)?;
+    for request in &series.requests {
+        on!(tx, c => sqlx::query(
+            "INSERT INTO series_request (series_id, procedure_id, step_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
+            .bind(id).bind(&request.procedure_id).bind(&request.step_id).execute(c).await.map(drop))?;
+    }
+    Ok(id)
 }
 
 pub async fn grow_series(tx: &mut Tx, series: SeriesId, instances: i64, last: Micros) -> Result<()> {
@@ -285,8 +311,10 @@ pub async fn insert_instance(
         .bind(instance.delivery.word()).bind(&instance.delivery_reason)
         .fetch_optional(c).await)?;
     let Some(id) = id else { return Ok(None) };
-    on!(tx, c => sqlx::query("INSERT INTO instance_metadata (instance_id, json) VALUES ($1, $2)")
-        .bind(id).bind(&instance.metadata).execute(c).await.map(drop))?;
+    let metadata = &instance.metadata;
+    on!(tx, c => sqlx::query("INSERT INTO instance_metadata (instance_id, json, length, crc32) VALUES ($1, $2, $3, $4)")
+        .bind(id).bind(&metadata.deflated).bind(i64::from(metadata.length)).bind(i64::from(metadata.crc32))
+        .execute(c).await.map(drop))?;
     Ok(Some(id))
 }
 

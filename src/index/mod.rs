@@ -26,6 +26,7 @@ pub mod dicomweb;
 pub mod duty;
 pub mod events;
 pub mod figures;
+pub mod find;
 pub mod intake;
 pub mod openings;
 pub mod quarantine;

@@ -2,20 +2,18 @@
 //!
 //! Every text is decoded, freed of control characters and cut to a length of ours before it may reach a row.
 
-use std::io::Read;
-
-use flate2::Compression;
-use flate2::bufread::DeflateEncoder;
-
 use super::spool::Record;
+use crate::dicom::packed::{Packed, pack};
 use crate::dicom::{self, Dataset, Header, PersonName, Tag, tags, time, uid};
 use crate::domain::{Delivery, Micros, Urgency};
-use crate::index::intake::{InstanceRow, PatientRow, SeriesRow, StudyRow};
+use crate::index::intake::{InstanceRow, PatientRow, RequestRow, SeriesRow, StudyRow};
 use crate::index::quarantine::Reason;
 
 /// Longest text kept in a column; the whole value stays in the metadata and in the file.
 const TEXT: usize = 256;
 const LONG_TEXT: usize = 2_000;
+/// Requests kept of one series.
+const REQUESTS: usize = 16;
 
 /// Retired, and what many devices still fill.
 const REASON_FOR_STUDY: Tag = Tag(0x0032, 0x1030);
@@ -57,13 +55,7 @@ pub fn describe(header: &Header, record: &Record, zone: i32) -> Result<Described
     Ok(Described {
         patient: patient(dataset, &uids.study),
         study: study(dataset, &uids.study, &modality, &body_part, record.meta.received, zone),
-        series: SeriesRow {
-            uid: uids.series,
-            modality,
-            number: number(dataset, tags::SERIES_NUMBER),
-            description: text(dataset, tags::SERIES_DESCRIPTION, TEXT),
-            body_part,
-        },
+        series: series(dataset, uids.series, modality, body_part),
         instance: InstanceRow {
             sop_hash: uid::hash(&uids.sop),
             sop_uid: uids.sop,
@@ -154,18 +146,39 @@ fn patient(dataset: &Dataset, study_uid: &str) -> PatientRow {
     }
 }
 
+fn series(dataset: &Dataset, uid: String, modality: String, body_part: String) -> SeriesRow {
+    let requests = dataset.sequence(tags::REQUEST_ATTRIBUTES_SEQUENCE).iter().take(REQUESTS).map(|item| RequestRow {
+        procedure_id: text(item, tags::REQUESTED_PROCEDURE_ID, 64),
+        step_id: text(item, tags::SCHEDULED_PROCEDURE_STEP_ID, 64),
+    });
+    SeriesRow {
+        uid,
+        modality,
+        number: number(dataset, tags::SERIES_NUMBER),
+        description: text(dataset, tags::SERIES_DESCRIPTION, TEXT),
+        body_part,
+        performed_date: day(dataset, tags::PERFORMED_PROCEDURE_STEP_START_DATE),
+        performed_time: clock(dataset, tags::PERFORMED_PROCEDURE_STEP_START_TIME),
+        requests: requests.collect(),
+    }
+}
+
 fn study(dataset: &Dataset, uid: &str, modality: &str, body_part: &str, received: Micros, zone: i32) -> StudyRow {
+    let referring = text(dataset, tags::REFERRING_PHYSICIAN_NAME, TEXT);
     StudyRow {
         uid: uid.to_owned(),
         accession: text(dataset, tags::ACCESSION_NUMBER, 64),
         study_id: text(dataset, tags::STUDY_ID, 64),
         study_date: day(dataset, tags::STUDY_DATE),
-        study_time: text(dataset, tags::STUDY_TIME, 16),
+        study_time: clock(dataset, tags::STUDY_TIME),
         exam: exam_time(dataset, zone).unwrap_or(received),
         description: text(dataset, tags::STUDY_DESCRIPTION, TEXT),
         modality: modality.to_owned(),
         body_part: body_part.to_owned(),
-        referring: PersonName::parse(&text(dataset, tags::REFERRING_PHYSICIAN_NAME, TEXT)).display(),
+        referring: PersonName::parse(&referring).display(),
+        referring_forms: written_forms(&referring),
+        referring_raw: referring,
+        timezone: text(dataset, tags::TIMEZONE_OFFSET_FROM_UTC, 16),
         age: text(dataset, tags::PATIENT_AGE, 16),
     }
 }
@@ -201,23 +214,31 @@ fn question(dataset: &Dataset) -> String {
     asked.into_iter().find(|text| !text.is_empty()).unwrap_or_default()
 }
 
-/// DICOM JSON (PS3.18 F), deflated.
-fn metadata(header: &Header, uids: &Uids) -> Vec<u8> {
+/// DICOM JSON (PS3.18 F), as it is kept.
+fn metadata(header: &Header, uids: &Uids) -> Packed {
     let url = format!("/dicomweb/studies/{}/series/{}/instances/{}", uids.study, uids.series, uids.sop);
     let json = dicom::to_json(header, &url);
-    let mut deflated = Vec::new();
-    let mut deflater = DeflateEncoder::new(json.as_bytes(), Compression::fast());
-    // Reading from memory does not fail.
-    match deflater.read_to_end(&mut deflated) {
-        Ok(_) => deflated,
-        Err(_) => Vec::new(),
-    }
+    // A walk keeps far less than would be too long.
+    pack(json.as_bytes()).unwrap_or(Packed { deflated: Vec::new(), length: 0, crc32: 0 })
 }
 
 /// A date as `YYYYMMDD`; empty where it is none.
 fn day(dataset: &Dataset, tag: Tag) -> String {
     let date = dataset.text(tag).and_then(|value| time::date(&value));
     date.map(|date| date.strftime("%Y%m%d").to_string()).unwrap_or_default()
+}
+
+/// A time of day without the colons that old devices write.
+fn clock(dataset: &Dataset, tag: Tag) -> String {
+    text(dataset, tag, 16).replace(':', "")
+}
+
+/// The ways a name is written, in small letters, each between `=`; empty where there is none.
+fn written_forms(name_raw: &str) -> String {
+    let forms = dicom::search_forms(name_raw)
+        .into_iter()
+        .filter(|(kind, form)| *kind == dicom::NameKind::Written && !form.is_empty());
+    forms.fold(String::new(), |all, (_, form)| if all.is_empty() { format!("={form}=") } else { all + &form + "=" })
 }
 
 fn number(dataset: &Dataset, tag: Tag) -> i64 {

@@ -180,7 +180,7 @@ fn walk_all(
 
 fn weight(described: &Described) -> usize {
     let instance = &described.instance;
-    instance.metadata.len() + instance.attrs.as_ref().map_or(0, String::len)
+    instance.metadata.deflated.len() + instance.attrs.as_ref().map_or(0, String::len)
 }
 
 fn walk_one(spool: &Spool, record: Arc<Record>, zone: i32) -> Item {

@@ -1,26 +1,34 @@
-//! DICOMweb: search, retrieval, metadata and frames (PS3.18), for machines with tokens and people with sessions.
+//! DICOMweb: search, retrieval and rendering (PS3.18), for machines with tokens and people with sessions.
 //!
 //! Every query carries the caller's site scope; what lies outside is "not found". Stored bytes go out as they came in;
 //! other forms are made on the way and kept nowhere. Opening a study is an event.
 
 mod accept;
+mod bulk;
+mod frames;
+mod gzip;
+mod metadata;
 mod multipart;
+mod opened;
 mod qido;
+mod range;
+mod render;
+mod resource;
+mod retrieve;
 mod transcode;
-mod wado;
 
 use serde::Deserialize;
 
 use super::auth::Caller;
 use super::routes::{CLINICAL, Route};
 use super::{Answer, App};
-use crate::index::dicomweb::InstanceFound;
+use crate::index::dicomweb::NamedInstance;
 
 pub fn routes() -> Vec<Route> {
     const STUDY: &str = "/dicomweb/studies/{study}";
     const SERIES: &str = "/dicomweb/studies/{study}/series/{series}";
     const INSTANCE: &str = "/dicomweb/studies/{study}/series/{series}/instances/{instance}";
-    vec![
+    let mut routes = vec![
         Route::get("/dicomweb/studies", CLINICAL, "QIDO-RS: search for studies", qido::studies),
         Route::get("/dicomweb/series", CLINICAL, "QIDO-RS: search for series", qido::series),
         Route::get("/dicomweb/instances", CLINICAL, "QIDO-RS: search for instances", qido::instances),
@@ -32,33 +40,84 @@ pub fn routes() -> Vec<Route> {
             "QIDO-RS: instances of a series",
             qido::instances,
         ),
-        Route::get(STUDY, CLINICAL, "WADO-RS: a study's instances", wado::retrieve),
-        Route::get(SERIES, CLINICAL, "WADO-RS: a series' instances", wado::retrieve),
-        Route::get(INSTANCE, CLINICAL, "WADO-RS: an instance", wado::retrieve),
-        Route::get("/dicomweb/studies/{study}/metadata", CLINICAL, "WADO-RS: a study's metadata", wado::metadata),
+        Route::get(STUDY, CLINICAL, "WADO-RS: a study's instances", retrieve::retrieve),
+        Route::get(SERIES, CLINICAL, "WADO-RS: a series' instances", retrieve::retrieve),
+        Route::get(INSTANCE, CLINICAL, "WADO-RS: an instance", retrieve::retrieve),
+        Route::get("/dicomweb/studies/{study}/metadata", CLINICAL, "WADO-RS: a study's metadata", metadata::metadata),
         Route::get(
             "/dicomweb/studies/{study}/series/{series}/metadata",
             CLINICAL,
             "WADO-RS: a series' metadata",
-            wado::metadata,
+            metadata::metadata,
         ),
         Route::get(
             "/dicomweb/studies/{study}/series/{series}/instances/{instance}/metadata",
             CLINICAL,
             "WADO-RS: an instance's metadata",
-            wado::metadata,
+            metadata::metadata,
         ),
         Route::get(
             "/dicomweb/studies/{study}/series/{series}/instances/{instance}/frames/{frames}",
             CLINICAL,
             "WADO-RS: single frames",
-            wado::frames,
+            frames::frames,
         ),
         Route::get(
             "/dicomweb/studies/{study}/series/{series}/instances/{instance}/bulkdata/{bulk}",
             CLINICAL,
             "WADO-RS: a value too large for the metadata",
-            wado::bulk,
+            bulk::bulk,
+        ),
+    ];
+    routes.extend(pictures());
+    routes
+}
+
+/// Rendered images and thumbnails.
+fn pictures() -> Vec<Route> {
+    vec![
+        Route::get("/dicomweb/studies/{study}/rendered", CLINICAL, "WADO-RS: a study's images drawn", render::rendered),
+        Route::get(
+            "/dicomweb/studies/{study}/series/{series}/rendered",
+            CLINICAL,
+            "WADO-RS: a series' images drawn",
+            render::rendered,
+        ),
+        Route::get(
+            "/dicomweb/studies/{study}/series/{series}/instances/{instance}/rendered",
+            CLINICAL,
+            "WADO-RS: an instance's image drawn",
+            render::rendered,
+        ),
+        Route::get(
+            "/dicomweb/studies/{study}/series/{series}/instances/{instance}/frames/{frames}/rendered",
+            CLINICAL,
+            "WADO-RS: single frames drawn",
+            render::rendered_frames,
+        ),
+        Route::get(
+            "/dicomweb/studies/{study}/thumbnail",
+            CLINICAL,
+            "WADO-RS: a study's small picture",
+            render::thumbnail,
+        ),
+        Route::get(
+            "/dicomweb/studies/{study}/series/{series}/thumbnail",
+            CLINICAL,
+            "WADO-RS: a series' small picture",
+            render::thumbnail,
+        ),
+        Route::get(
+            "/dicomweb/studies/{study}/series/{series}/instances/{instance}/thumbnail",
+            CLINICAL,
+            "WADO-RS: an instance's small picture",
+            render::thumbnail,
+        ),
+        Route::get(
+            "/dicomweb/studies/{study}/series/{series}/instances/{instance}/frames/{frames}/thumbnail",
+            CLINICAL,
+            "WADO-RS: a frame's small picture",
+            render::thumbnail_of_frame,
         ),
     ]
 }
@@ -83,6 +142,6 @@ fn base_url(study: &str, series: Option<&str>, instance: Option<&str>) -> String
 }
 
 /// Writes that the caller opened the study.
-async fn audit(app: &App, caller: &Caller, found: &InstanceFound) -> Answer<()> {
+async fn audit(app: &App, caller: &Caller, found: &NamedInstance) -> Answer<()> {
     super::audit::study_opened(app, caller, found.study).await
 }
