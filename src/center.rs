@@ -18,7 +18,7 @@ use crate::ingest::Ingest;
 use crate::monitor::Monitor;
 use crate::reporting::printout::Place;
 use crate::routing::{self, dispatcher};
-use crate::web::{self, App};
+use crate::web::{self, App, Intake};
 use rooms::Rooms;
 
 /// Makes a data directory that only its owner can read.
@@ -37,6 +37,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Box<dyn 
     let ingest = Ingest::open(&config, &db).await?;
     let viewing = ingest.viewing.clone();
     let monitor = Monitor::new(&db, &ingest);
+    let intake = Intake { spool: ingest.spool.clone(), activity: ingest.activity.clone() };
     let rooms = Rooms::new(&stop);
     let dimse_address = listen_dimse(&config, &db, &ingest, &rooms, &stop).await?;
     for (room, work) in ingest.rooms(&stop) {
@@ -49,7 +50,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Box<dyn 
     rooms.start("printer", printer.run(stop.clone()));
     rooms.start("monitor", monitor.clone().follow(stop.clone()));
     let zone = config.zone()?;
-    let app = App { db: db.clone(), zone, viewing, monitor, config: Arc::new(config), stop: stop.clone() };
+    let config = Arc::new(config);
+    let app = App { db: db.clone(), zone, viewing, intake, monitor, config, stop: stop.clone() };
     rooms.start("sweeper", web::sweep(db.clone(), app.idle(), stop.clone()));
     announce(&app.config, http_address, dimse_address)?;
     let served = web::serve(app, http).await;

@@ -5,7 +5,8 @@
 //!
 //! # The map
 //!
-//! Data flows one way; nothing calls upstream.
+//! Data flows one way; nothing calls upstream. What comes by STOW-RS enters through [`web`] into the same spool as what comes
+//! by C-STORE, and from there on nothing tells them apart.
 //!
 //! ```text
 //! device ─C-STORE─▶ dimse ─▶ ingest ─▶ archive + index ─▶ routing ─▶ web ─▶ viewer
@@ -16,24 +17,24 @@
 //! | room | owns |
 //! |---|---|
 //! | [`domain`] | ids, times, states: the words of the field as types. Pure |
-//! | [`dicom`] | reading untrusted headers: walker, character sets, names, DICOM JSON. Pure |
+//! | [`dicom`] | untrusted headers: walker, character sets, names and their spellings, DICOM JSON, writing anew. Pure |
 //! | [`dimse`] | associations: listener, PDUs, C-ECHO, C-STORE, and the sender |
 //! | [`ingest`] | spool, indexer, completeness, sealer, transcoder, quarantine |
 //! | [`archive`] | packs and derived objects in the object store |
-//! | [`index`] | all SQL, on SQLite and PostgreSQL; the event log |
-//! | [`pixels`] | decoding frames in child processes; the delivery form |
+//! | [`index`] | all SQL, on SQLite and PostgreSQL; the event log; [searches](index::find) by attributes |
+//! | [`pixels`] | decoding and compressing frames in child processes; the delivery form |
 //! | [`routing`] | `decide` (pure) and the dispatcher that applies it |
 //! | [`reporting`], [`signing`] | templates, the report's states, the PDF; canonical content and seals |
 //! | [`delivery`] | readers of the event log that carry signed reports out: today the PDF |
-//! | [`web`] | the application, its JSON API, DICOMweb, the live stream |
+//! | [`web`] | the application, its JSON API, the live stream; DICOMweb: search, retrieval, rendering, storage |
 //! | [`backup`] | everything a center has, into a directory and back |
 //! | [`monitor`] | whether the center can work, and figures for Prometheus: counters and a reader of the event log |
 //! | [`sample`] | synthetic, plausible studies |
 //! | [`center`], [`cli`], [`config`], [`clock`] | starting it all; subcommands; settings; the one clock |
 //!
 //! The browser's side is the crate `yunying-viewer` (pages and viewport), with `yunying-pixel` (display pipeline and
-//! delivery codestream, shared with this crate), `yunying-worker` (decoding off the page's thread) and `yunying-wire` (what both
-//! sides say to each other).
+//! delivery codestream, shared with this crate, which renders with it for other programs), `yunying-worker` (decoding off
+//! the page's thread) and `yunying-wire` (what both sides say to each other).
 //!
 //! # One ultrasound, from C-STORE to the township's page
 //!
@@ -61,7 +62,7 @@
 //!
 //! # What never changes
 //!
-//! 1. C-STORE success means the bytes are fsynced. Nothing acknowledged is ever lost.
+//! 1. Success of C-STORE or STOW-RS means the bytes are fsynced. Nothing acknowledged is ever lost.
 //! 2. Stored bytes are never rewritten.
 //! 3. Bytes are durable and hashed before anything parses them. What can't be parsed is quarantined, counted and shown.
 //! 4. No allocation is sized by a number a peer sent.

@@ -161,6 +161,9 @@ impl DeviceCommand {
                 if ae.is_empty() || ae.len() > 16 || !ae.is_ascii() || ae.trim() != ae {
                     return Err("an AE title has 1 to 16 ASCII characters".into());
                 }
+                if ae.starts_with(community::STOW_TITLE) {
+                    return Err("AE titles that begin so stand for tokens".into());
+                }
                 if let Some(warning) = too_open(&ae, network.as_ref()) {
                     eprintln!("yunying: {warning}");
                 }

@@ -5,6 +5,7 @@
 
 mod charset;
 mod dataset;
+mod file_meta;
 mod fragments;
 mod groups;
 mod header;
@@ -26,6 +27,7 @@ pub use charset::Charset;
 pub use dataset::{Dataset, Element, Value};
 pub use dicom_core::{Tag, VR};
 pub use dicom_dictionary_std::{tags, uids};
+pub use file_meta::{FileMeta, Front, file_meta, front_of};
 pub use header::{Encapsulated, Encoding, Fragment, Header, Limits, MAX_INFLATED, PixelData, WalkError};
 pub use image::{decoded_photometric, delivered_as_jpeg, frame_count, image_attrs};
 pub use json::to_json;

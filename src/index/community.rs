@@ -1,6 +1,6 @@
 //! Sites, devices, accounts and tokens: who belongs to the county community.
 
-use super::{Error, Event, EventKind, Result, Tx, cases, on};
+use super::{Error, Event, EventKind, Result, Tx, cases, intake, on};
 use crate::domain::{AccountId, DeviceId, Micros, Role, SiteId, TokenId};
 
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -220,6 +220,39 @@ pub async fn remove_token(tx: &mut Tx, name: &str, now: Micros) -> Result<()> {
         .bind(now).bind(name).fetch_optional(c).await)?
     .ok_or(Error::NotFound)?;
     tx.event(&Event::new(EventKind::TokenRemoved, now).detail(serde_json::json!({ "token": id }))).await
+}
+
+pub async fn token_name(tx: &mut Tx, id: TokenId) -> Result<String> {
+    on!(tx, c => sqlx::query_scalar::<_, String>("SELECT name FROM token WHERE id = $1 AND removed_us IS NULL")
+        .bind(id).fetch_optional(c).await)?
+    .ok_or(Error::NotFound)
+}
+
+/// What the AE titles begin with of devices that store by HTTP: no such title opens an association.
+pub const STOW_TITLE: &str = "STOW:";
+
+/// The device that stands for what `name` stores by HTTP: made with its first object, at its site, or where senders are whom
+/// nobody registered at one.
+pub async fn device_by_http(tx: &mut Tx, name: &str, site: Option<SiteId>, now: Micros) -> Result<(DeviceId, String)> {
+    let site = match site {
+        Some(site) => site,
+        None => intake::site_of_unregistered(tx, now).await?,
+    };
+    // An AE title has 16 characters of ASCII without backslash (PS3.5 6.2); names that begin alike share one.
+    let fits = |c: char| if c.is_ascii_graphic() && c != '\\' { c } else { '_' };
+    let title: String = STOW_TITLE.chars().chain(name.chars().map(fits)).take(16).collect();
+    let found = on!(tx, c => sqlx::query_scalar::<_, DeviceId>(
+        "SELECT id FROM device WHERE ae_title = $1 AND site_id = $2 AND removed_us IS NULL ORDER BY id LIMIT 1")
+        .bind(&title).bind(site).fetch_optional(c).await)?;
+    if let Some(found) = found {
+        return Ok((found, title));
+    }
+    let id = on!(tx, c => sqlx::query_scalar::<_, DeviceId>(
+        "INSERT INTO device (ae_title, site_id, modality, created_us) VALUES ($1, $2, '', $3) RETURNING id")
+        .bind(&title).bind(site).bind(now).fetch_one(c).await)?;
+    let detail = serde_json::json!({ "device": id });
+    tx.event(&Event::new(EventKind::DeviceAdded, now).site(site).detail(detail)).await?;
+    Ok((id, title))
 }
 
 #[cfg(test)]

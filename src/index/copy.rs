@@ -9,15 +9,18 @@ use sqlx::{AssertSqlSafe, Row};
 use super::{Error, Result, Tx, on};
 
 /// Every table that is copied, parents before children. The others hold what lives for minutes.
-const TABLES: [&str; 20] = [
+const TABLES: [&str; 23] = [
     "site",
     "device",
     "account",
     "token",
     "event",
     "patient",
+    "name_form",
+    "patient_unnamed",
     "study",
     "series",
+    "series_request",
     "pack",
     "instance",
     "instance_metadata",

@@ -169,15 +169,20 @@ pub async fn unregistered_device(tx: &mut Tx, calling_ae: &str, now: Micros) -> 
     if let Some(found) = found {
         return Ok(found);
     }
-    on!(tx, c => sqlx::query(
-        "INSERT INTO site (code, name, kind, created_us) VALUES ('unregistered', '未登记', 'county', $1)
-         ON CONFLICT (code) DO NOTHING").bind(now).execute(c).await.map(drop))?;
-    let site = on!(tx, c => sqlx::query_scalar::<_, SiteId>("SELECT id FROM site WHERE code = 'unregistered'")
-        .fetch_one(c).await)?;
+    let site = site_of_unregistered(tx, now).await?;
     let device = on!(tx, c => sqlx::query_scalar::<_, DeviceId>(
         "INSERT INTO device (ae_title, site_id, modality, created_us) VALUES ($1, $2, '', $3) RETURNING id")
         .bind(calling_ae).bind(site).bind(now).fetch_one(c).await)?;
     Ok((device, site))
+}
+
+/// Finds or makes the site of senders nobody registered at one.
+pub async fn site_of_unregistered(tx: &mut Tx, now: Micros) -> Result<SiteId> {
+    on!(tx, c => sqlx::query(
+        "INSERT INTO site (code, name, kind, created_us) VALUES ('unregistered', '未登记', 'county', $1)
+         ON CONFLICT (code) DO NOTHING").bind(now).execute(c).await.map(drop))?;
+    Ok(on!(tx, c => sqlx::query_scalar::<_, SiteId>("SELECT id FROM site WHERE code = 'unregistered'")
+        .fetch_one(c).await)?)
 }
 
 /// Finds or adds these demographics at this site.

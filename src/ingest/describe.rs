@@ -2,9 +2,10 @@
 //!
 //! Every text is decoded, freed of control characters and cut to a length of ours before it may reach a row.
 
-use super::spool::Record;
+use super::reader::RecordReader;
+use super::spool::{Record, Spool};
 use crate::dicom::packed::{Packed, pack};
-use crate::dicom::{self, Dataset, Header, PersonName, Tag, tags, time, uid};
+use crate::dicom::{self, Dataset, Header, Limits, PersonName, Tag, tags, time, uid};
 use crate::domain::{Delivery, Micros, Urgency};
 use crate::index::intake::{InstanceRow, PatientRow, RequestRow, SeriesRow, StudyRow};
 use crate::index::quarantine::Reason;
@@ -70,6 +71,20 @@ pub fn describe(header: &Header, record: &Record, zone: i32) -> Result<Described
         urgency: urgency(dataset),
         question: question(dataset),
     })
+}
+
+/// The study and series that an instance says it is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    pub study: String,
+    pub series: String,
+}
+
+/// Where a durable object belongs; none: its header cannot be read, or contradicts what it was announced as. Blocks.
+pub fn identify(spool: &Spool, record: &Record) -> Option<Identity> {
+    let header = dicom::walk(RecordReader::new(spool, record), &Limits::default()).ok()?;
+    let uids = Uids::read(&header.dataset, record).ok()?;
+    Some(Identity { study: uids.study, series: uids.series })
 }
 
 struct Uids {

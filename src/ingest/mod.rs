@@ -22,6 +22,7 @@ mod tests;
 pub mod transcoder;
 pub mod viewing;
 
+pub use describe::{Identity, identify};
 pub use rooms::{Ingest, OpenError, known_node_name, node_name};
 
 /// Names this program in file meta and associations (PS3.7 D.3.3.2). A UUID-derived UID (PS3.5 B.2) made once.

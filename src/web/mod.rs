@@ -51,11 +51,20 @@ use crate::clock;
 use crate::config::Config;
 use crate::domain::Micros;
 use crate::index::Db;
+use crate::ingest::activity::Activity;
+use crate::ingest::spool::Spool;
 use crate::ingest::viewing::Viewing;
 use crate::monitor::Monitor;
 
 /// A JSON body is a form somebody typed; images come by DIMSE.
 const MAX_BODY: usize = 1 << 20;
+
+/// What takes objects in, as the DIMSE listener has it.
+#[derive(Clone)]
+pub struct Intake {
+    pub spool: Spool,
+    pub activity: Activity,
+}
 
 /// What handlers work with. Cheap to clone.
 #[derive(Clone)]
@@ -67,6 +76,8 @@ pub struct App {
     pub viewing: Viewing,
     /// What the center says of its own health.
     pub monitor: Monitor,
+    /// Where objects that come by HTTP go.
+    pub intake: Intake,
     /// Cancelled when the center shuts down; streams end with it.
     pub stop: CancellationToken,
 }

@@ -13,7 +13,7 @@ use tower::ServiceExt;
 
 pub use furnished::{Center, Furnished};
 
-use super::{App, service};
+use super::{App, Intake, service};
 use crate::config::Config;
 use crate::index::Db;
 use crate::ingest::Ingest;
@@ -31,8 +31,9 @@ async fn opened(db: &Db) -> (App, Ingest, tempfile::TempDir) {
     let config = Config { data: folder.path().to_owned(), ..Config::default() };
     let ingest = Ingest::open(&config, db).await.unwrap();
     let (viewing, monitor) = (ingest.viewing.clone(), Monitor::new(db, &ingest));
-    let zone = config.zone().unwrap();
-    let app = App { db: db.clone(), zone, viewing, monitor, config: Arc::new(config), stop: Default::default() };
+    let intake = Intake { spool: ingest.spool.clone(), activity: ingest.activity.clone() };
+    let (zone, config) = (config.zone().unwrap(), Arc::new(config));
+    let app = App { db: db.clone(), zone, viewing, intake, monitor, config, stop: Default::default() };
     (app, ingest, folder)
 }
 

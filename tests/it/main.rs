@@ -7,6 +7,7 @@ mod backups;
 mod browser;
 mod center;
 mod device;
+mod dicomweb;
 mod everything;
 mod exams;
 #[path = "../../xtask/src/http.rs"]

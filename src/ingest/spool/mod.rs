@@ -138,6 +138,8 @@ pub enum SpoolError {
     StillNeeded(SegmentId),
     #[error("the range reaches past the end of segment {0}")]
     OutOfRange(SegmentId),
+    #[error("the file's preamble and meta information are longer than a buffer")]
+    FrontTooLong,
     #[error("the spool is closed")]
     Closed,
     #[error("record metadata: {0}")]
@@ -254,6 +256,15 @@ impl Spool {
     /// Starts an object whose data set follows. Does no I/O; dropping the writer forgets the object.
     pub fn begin(&self, meta: RecordMeta) -> Writer {
         Writer::new(self.clone(), meta)
+    }
+
+    /// As [`Spool::begin`], of a file that has a front of its own: preamble and file meta as they were sent.
+    pub fn begin_file(&self, meta: RecordMeta, front: &[u8]) -> Result<Writer, SpoolError> {
+        // It goes into the first buffer, behind the record's header.
+        if front.len() + 2 * BLOCK > self.shared.options.buffer_size {
+            return Err(SpoolError::FrontTooLong);
+        }
+        Ok(Writer::with_front(self.clone(), meta, front))
     }
 
     /// Durable records after `after`, oldest first, at most `limit`.

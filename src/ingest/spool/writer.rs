@@ -48,12 +48,17 @@ struct OwnSegment {
 impl Writer {
     pub(super) fn new(spool: Spool, meta: RecordMeta) -> Self {
         let front = part10::preamble_and_meta(&meta);
+        Self::with_front(spool, meta, &front)
+    }
+
+    /// `front`: what stands before the data set, shorter than a buffer.
+    pub(super) fn with_front(spool: Spool, meta: RecordMeta, front: &[u8]) -> Self {
         let mut buffer = spool.shared.pool.take();
         // A used buffer begins with the header of another object.
         buffer[..BLOCK].fill(0);
-        buffer[BLOCK..BLOCK + front.len()].copy_from_slice(&front);
+        buffer[BLOCK..BLOCK + front.len()].copy_from_slice(front);
         let mut crc = crc32fast::Hasher::new();
-        crc.update(&front);
+        crc.update(front);
         Self {
             spool,
             meta,

@@ -1,4 +1,4 @@
-//! DICOMweb: search, retrieval and rendering (PS3.18), for machines with tokens and people with sessions.
+//! DICOMweb: search, retrieval, rendering and storage (PS3.18), for machines with tokens and people with sessions.
 //!
 //! Every query carries the caller's site scope; what lies outside is "not found". Stored bytes go out as they came in;
 //! other forms are made on the way and kept nowhere. Opening a study is an event.
@@ -10,18 +10,21 @@ mod gzip;
 mod metadata;
 mod multipart;
 mod opened;
+mod parts;
 mod qido;
 mod range;
 mod render;
 mod resource;
 mod retrieve;
+mod stow;
 mod transcode;
 
 use serde::Deserialize;
 
 use super::auth::Caller;
-use super::routes::{CLINICAL, Route};
+use super::routes::{Access, CLINICAL, Route};
 use super::{Answer, App};
+use crate::domain::Role;
 use crate::index::dicomweb::NamedInstance;
 
 pub fn routes() -> Vec<Route> {
@@ -40,6 +43,8 @@ pub fn routes() -> Vec<Route> {
             "QIDO-RS: instances of a series",
             qido::instances,
         ),
+        Route::post("/dicomweb/studies", SENDERS, "STOW-RS: store instances", stow::store),
+        Route::post(STUDY, SENDERS, "STOW-RS: store instances of one study", stow::store),
         Route::get(STUDY, CLINICAL, "WADO-RS: a study's instances", retrieve::retrieve),
         Route::get(SERIES, CLINICAL, "WADO-RS: a series' instances", retrieve::retrieve),
         Route::get(INSTANCE, CLINICAL, "WADO-RS: an instance", retrieve::retrieve),
@@ -121,6 +126,9 @@ fn pictures() -> Vec<Route> {
         ),
     ]
 }
+
+/// Machines that send images by HTTP.
+const SENDERS: Access = Access::Roles(&[Role::Integrator]);
 
 /// What a path names.
 #[derive(Debug, Clone, Default, Deserialize)]
