@@ -46,7 +46,7 @@ impl Matching {
             return Err(BadKey);
         }
         match vr {
-            VR::UI => list(value, |uid| uid::is_valid(uid)),
+            VR::UI => list(value, uid::is_valid),
             VR::DA => range(value, date, date_from, date_to),
             VR::TM => range(value, time, time_from, time_to),
             VR::IS | VR::US | VR::UL | VR::SS | VR::SL => {

@@ -112,7 +112,6 @@ async fn run(app: &App, found: &NamedInstance, opened: Opened, asked: Asked<'_>,
     let first = u32::try_from(bytes.start / each.max(1)).unwrap_or(u32::MAX).min(count - 1);
     // What does not decode is refused, not cut off.
     frame(app, &frames, first, FrameForm::Samples).await.map_err(refused)?;
-    drop(frames);
     let body = decoded(app.clone(), opened, first, each, bytes);
     Ok(respond(body, total, span, multipart))
 }

@@ -49,7 +49,6 @@ pub async fn rendered(
     let opened = Opened::new(&app, &found).await?;
     let frames = opened.frames()?;
     let numbers = if multipart { (1..=frames.count).collect() } else { vec![representative(&opened, frames.count)] };
-    drop(frames);
     audit(&app, &caller, &found).await?;
     send(app, opened, numbers, wanted, image, multipart).await
 }
@@ -136,7 +135,6 @@ async fn send(
     let warnings = wanted.ignored.clone();
     let frames = opened.frames()?;
     let drawn = picture(&app, &opened, &frames, numbers[0] - 1, &wanted, image).await?;
-    drop(frames);
     if !multipart {
         return Ok(warned(multipart::single(image.media(), multipart::ready(drawn)), &warnings));
     }
