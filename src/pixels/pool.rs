@@ -42,6 +42,7 @@ impl DecodeError {
     pub fn reason(&self) -> String {
         match self {
             Self::Damaged(words) => format!("damaged {words}"),
+            Self::NoSuchForm(_) => "no_form".into(),
             Self::TimedOut => "decoder_timed_out".into(),
             Self::Died => "decoder_died".into(),
             Self::NoWorker(_) => "no_worker".into(),
