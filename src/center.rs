@@ -78,8 +78,9 @@ async fn listen_dimse(
     };
     let known = devices::KnownDevices::load(db, &config.dimse).await?;
     rooms.start("list of devices", known.clone().follow(db.clone(), stop.clone()));
-    let listening = dimse::serve(listener, limits, known, ingest.spool.clone(), ingest.activity.clone(), stop.clone());
-    rooms.start("listener", listening);
+    let services = dimse::services::Services::default();
+    let (spool, activity) = (ingest.spool.clone(), ingest.activity.clone());
+    rooms.start("listener", dimse::serve(listener, limits, known, spool, activity, services, stop.clone()));
     Ok(address)
 }
 

@@ -1,33 +1,28 @@
-//! One association from connection to close: the acceptor's side of PS3.8 section 9.2, and the message exchange of
-//! PS3.7 on it.
+//! The messages of one open association (PS3.7 on the P-DATA of PS3.8): which request they are, and to whom it goes.
 //!
-//! Nothing a peer sends ends anything but its own association, and nothing is allocated by a length it claims.
+//! Nothing a peer sends ends anything but its own association, and nothing is allocated by a length it claims. Objects
+//! go to the spool as they come; the data sets of other requests are gathered, all together at most [`MAX_DATA_SET`].
 
 use std::collections::HashMap;
 use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use super::command::{C_CANCEL_RQ, C_ECHO_RQ, C_STORE_RQ, Command, RESPONSE, Status};
-use super::listener::{Place, Server};
-use super::pdu::{self, AbortReason, AssociateAc, AssociateRq, ContextOutcome, PduError, Rejection, UserInformation};
+use super::MAX_DATA_SET;
+use super::command::{C_CANCEL_RQ, C_ECHO_RQ, C_STORE_RQ, Command, RESPONSE, Response, Status};
+use super::invoker::Invoker;
+use super::listener::Server;
+use super::negotiation::{Agreement, Context, Handler};
+use super::operations::{Link, Operations, failure};
+use super::pdu::{self, AbortReason, Rejection};
 use super::pdv::{PDV_HEADER, PdvHeader, command_pdus};
-use super::services::{echo, store};
-use super::transport::{Inbound, Outbound, split};
-use super::{Admission, DimseConfig, negotiation};
+use super::services::{Peer, Service, echo, store};
+use super::transport::{Inbound, Outbound};
 use crate::clock;
-use crate::domain::DeviceId;
-use crate::ingest::activity;
 use crate::ingest::spool::RecordMeta;
-use crate::ingest::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION};
 
-/// 128 contexts with 30 transfer syntaxes each fit; nobody needs more.
-const MAX_REQUEST: u32 = 512 * 1024;
 /// A command set is a few hundred bytes.
 const MAX_COMMAND: usize = 64 * 1024;
 /// Messages begun on different contexts and not ended.
@@ -37,7 +32,7 @@ const READ_AT_ONCE: usize = 128 * 1024;
 
 /// Why an association ended other than by its release.
 #[derive(Debug, thiserror::Error)]
-enum Fault {
+pub(super) enum Fault {
     #[error("connection: {0}")]
     Io(#[from] io::Error),
     #[error("{1}")]
@@ -54,207 +49,79 @@ enum Fault {
     Shutdown,
 }
 
-/// Serves one connection to its end.
-pub(super) async fn run(stream: TcpStream, peer: IpAddr, server: Arc<Server>) {
-    let (artim, patience) = (server.config.artim, server.config.patience);
-    let Ok((mut inbound, outbound)) = split(stream, patience) else { return };
-    let ended = match timeout(artim, request(&mut inbound)).await {
-        Ok(Ok(request)) => serve(&mut inbound, &outbound, request, peer, server).await,
-        Ok(Err(fault)) => Err(fault),
-        Err(_) => Err(Fault::Io(io::ErrorKind::TimedOut.into())),
-    };
-    let last_word = match &ended {
-        Ok(()) => Some(pdu::encode_release_rp()),
-        Err(Fault::Protocol(reason, _)) => Some(pdu::encode_abort(*reason)),
-        Err(Fault::Rejected(rejection)) => Some(pdu::encode_reject(*rejection)),
-        Err(Fault::Idle | Fault::Shutdown) => Some(pdu::encode_abort(AbortReason::NotSpecified)),
-        Err(Fault::Io(error)) if error.kind() == io::ErrorKind::TimedOut => {
-            Some(pdu::encode_abort(AbortReason::NotSpecified))
-        }
-        Err(Fault::Io(_) | Fault::PeerAborted | Fault::PeerClosed) => None,
-    };
-    match &ended {
-        Ok(()) | Err(Fault::Shutdown) => tracing::debug!(%peer, "association ended"),
-        Err(fault) => tracing::info!(%peer, %fault, "association ended"),
-    }
-    if let Some(pdu) = last_word
-        && outbound.send(&pdu).await.is_ok()
-    {
-        inbound.await_close(artim.min(std::time::Duration::from_secs(5))).await;
-    }
-}
-
-/// Tells a peer that there are too many others just now.
-pub(super) async fn refuse_congested(stream: TcpStream, config: &DimseConfig) {
-    let wait = config.artim.min(std::time::Duration::from_secs(5));
-    let refuse = async {
-        let (mut inbound, outbound) = split(stream, wait)?;
-        // The answer is due to a request; what it says does not matter.
-        let header = inbound.header().await?;
-        if let Some(header) = header {
-            inbound.skip(header.length.min(MAX_REQUEST) as usize).await?;
-            outbound.send(&pdu::encode_reject(Rejection::TemporaryCongestion)).await?;
-            inbound.await_close(wait).await;
-        }
-        io::Result::Ok(())
-    };
-    drop(timeout(wait, refuse).await);
-}
-
-/// Reads the association request.
-async fn request(inbound: &mut Inbound) -> Result<AssociateRq, Fault> {
-    let Some(header) = inbound.header().await? else { return Err(Fault::PeerClosed) };
-    match header.kind {
-        pdu::ASSOCIATE_RQ if header.length <= MAX_REQUEST => {}
-        pdu::ASSOCIATE_RQ => {
-            return Err(Fault::Protocol(AbortReason::InvalidParameter, "association request too long"));
-        }
-        pdu::ABORT => return Err(Fault::PeerAborted),
-        2..=6 => return Err(Fault::Protocol(AbortReason::UnexpectedPdu, "no association yet")),
-        _ => return Err(Fault::Protocol(AbortReason::UnrecognizedPdu, "not a DICOM peer")),
-    }
-    let mut body = Vec::new();
-    inbound.read_into(&mut body, header.length as usize).await?;
-    AssociateRq::decode(&body).map_err(|error| match error {
-        PduError::ProtocolVersion => Fault::Rejected(Rejection::ProtocolVersionNotSupported),
-        PduError::Truncated | PduError::Contexts => {
-            Fault::Protocol(AbortReason::InvalidParameter, "malformed association request")
-        }
-    })
-}
-
-async fn serve(
-    inbound: &mut Inbound,
-    outbound: &Outbound,
-    request: AssociateRq,
-    peer: IpAddr,
-    server: Arc<Server>,
-) -> Result<(), Fault> {
-    if request.application_context != pdu::APPLICATION_CONTEXT {
-        return Err(Fault::Rejected(Rejection::ApplicationContextNotSupported));
-    }
-    let device = match server.devices.admit(&request.calling, &request.called, peer) {
-        Admission::Admitted(device) => device,
-        Admission::UnknownCalling => return Err(Fault::Rejected(Rejection::CallingAeNotRecognized)),
-        Admission::UnknownCalled => return Err(Fault::Rejected(Rejection::CalledAeNotRecognized)),
-    };
-    let Some(place) = server.enter(&request.calling, peer) else {
-        return Err(Fault::Rejected(Rejection::LocalLimitExceeded));
-    };
-    let accepted = accept(&request, &server.config);
-    outbound.send(&accepted.encode()).await?;
-    tracing::debug!(calling = %request.calling, %peer, contexts = accepted.contexts.len(), "association accepted");
-
-    let _told_when_it_ends = server.activity.association(activity::Sender::of(device, &request.calling));
-    let mut association = Association::new(inbound, outbound, &request, &accepted, server, place);
-    association.from = Sender { peer: peer.to_string(), device, ..association.from };
-    let ended = association.exchange().await;
-    // What the peer sent completely is stored and answered, whatever ended the association.
-    association.settle().await;
-    ended
-}
-
-/// The answer to an admitted request.
-fn accept(request: &AssociateRq, config: &DimseConfig) -> AssociateAc {
-    let answer = |context| negotiation::answer(context, &config.private_classes);
-    let window = request.user.async_window.map(|(invoked, _)| {
-        let wanted = if invoked == 0 { config.async_window } else { invoked };
-        (wanted.min(config.async_window).max(1), 1)
-    });
-    // We are the storage SCP and nothing else: a peer that would be one too is told so.
-    let roles = request.user.roles.iter().map(|role| pdu::RoleSelection { scp: false, ..role.clone() });
-    AssociateAc {
-        called: request.called.clone(),
-        calling: request.calling.clone(),
-        contexts: request.contexts.iter().map(answer).collect(),
-        user: UserInformation {
-            max_length: config.max_pdu,
-            implementation_class: IMPLEMENTATION_CLASS_UID.into(),
-            implementation_version: IMPLEMENTATION_VERSION.into(),
-            async_window: window,
-            roles: roles.collect(),
-        },
-    }
-}
-
-/// What each object's record says of its sender.
-struct Sender {
-    calling: String,
-    called: String,
-    peer: String,
-    device: Option<DeviceId>,
-}
-
-struct NegotiatedContext {
-    abstract_syntax: String,
-    transfer_syntax: String,
-}
-
 /// A message some of whose fragments are still to come.
 enum Message {
     Command(Vec<u8>),
-    Object(Box<store::Incoming>, tokio::sync::OwnedSemaphorePermit),
-    /// A data set nobody wants; its request is answered at its end.
-    Unwanted(Vec<u8>),
+    Object(Box<store::Incoming>, OwnedSemaphorePermit),
+    Request {
+        service: Arc<dyn Service>,
+        command: Box<Command>,
+        data_set: Vec<u8>,
+    },
+    /// A data set nobody wants; at its end its request is answered, unless it belongs to a response.
+    Unwanted(Option<Vec<u8>>),
 }
 
-struct Association<'a> {
+pub(super) struct Association<'a> {
     inbound: &'a mut Inbound,
     outbound: &'a Outbound,
     server: Arc<Server>,
-    from: Sender,
-    contexts: HashMap<u8, NegotiatedContext>,
-    peer_max_pdu: u32,
+    peer: Arc<Peer>,
+    contexts: HashMap<u8, Arc<Context>>,
+    peer_max: u32,
     open: HashMap<u8, Message>,
-    /// One permit for each operation a peer may have outstanding.
+    /// Bytes of data sets gathered in `open`.
+    gathered: usize,
+    /// One permit for each C-STORE a peer may have outstanding.
     window: Arc<Semaphore>,
     window_size: u32,
+    operations: Operations,
+    invoker: Invoker,
     /// An answer could not be sent.
     broken: CancellationToken,
-    _place: Place,
 }
 
 impl<'a> Association<'a> {
-    fn new(
+    pub fn new(
         inbound: &'a mut Inbound,
         outbound: &'a Outbound,
-        request: &AssociateRq,
-        accepted: &AssociateAc,
+        peer: Peer,
+        peer_max: u32,
+        agreement: &Agreement,
         server: Arc<Server>,
-        place: Place,
     ) -> Self {
-        let contexts = request.contexts.iter().zip(&accepted.contexts);
-        let contexts =
-            contexts.filter(|(_, result)| result.outcome == ContextOutcome::Accepted).map(|(asked, result)| {
-                let negotiated = NegotiatedContext {
-                    abstract_syntax: asked.abstract_syntax.clone(),
-                    transfer_syntax: result.transfer_syntax.clone(),
-                };
-                (asked.id, negotiated)
-            });
-        let window_size = accepted.user.async_window.map_or(1, |(invoked, _)| u32::from(invoked));
+        let (peer, broken) = (Arc::new(peer), CancellationToken::new());
+        let (invoked, performed) = agreement.answer.user.async_window.unwrap_or((1, 1));
+        let contexts = agreement.contexts.clone();
+        let patience = server.config.patience;
+        let invoker = Invoker::new(outbound.clone(), peer_max, contexts, performed, patience, broken.clone());
+        let link = Link {
+            outbound: outbound.clone(),
+            peer_max,
+            peer: peer.clone(),
+            invoker: invoker.clone(),
+            closing: server.shutdown.clone(),
+            broken: broken.clone(),
+        };
         Self {
             inbound,
             outbound,
             server,
-            from: Sender {
-                calling: request.calling.clone(),
-                called: request.called.clone(),
-                peer: String::new(),
-                device: None,
-            },
-            contexts: contexts.collect(),
-            peer_max_pdu: request.user.max_length,
+            peer,
+            contexts: agreement.contexts.iter().map(|context| (context.id, context.clone())).collect(),
+            peer_max,
             open: HashMap::new(),
-            window: Arc::new(Semaphore::new(window_size as usize)),
-            window_size,
-            broken: CancellationToken::new(),
-            _place: place,
+            gathered: 0,
+            window: Arc::new(Semaphore::new(usize::from(invoked))),
+            window_size: u32::from(invoked),
+            operations: Operations::new(link, usize::from(invoked)),
+            invoker,
+            broken,
         }
     }
 
     /// Messages until the peer releases (`Ok`) or something else ends it.
-    async fn exchange(&mut self) -> Result<(), Fault> {
+    pub async fn exchange(&mut self) -> Result<(), Fault> {
         loop {
             let leaving = self.server.shutdown.is_cancelled();
             if leaving && self.open.is_empty() {
@@ -265,7 +132,7 @@ impl<'a> Association<'a> {
                 header = self.inbound.header() => header?,
                 () = self.server.shutdown.cancelled(), if !leaving => continue,
                 () = self.broken.cancelled() => return Err(Fault::PeerClosed),
-                () = sleep(self.server.config.idle) => return Err(Fault::Idle),
+                () = self.operations.quiet_for(self.server.config.idle) => return Err(Fault::Idle),
             };
             let Some(header) = header else { return Err(Fault::PeerClosed) };
             match header.kind {
@@ -273,7 +140,12 @@ impl<'a> Association<'a> {
                     self.p_data(header.length as usize).await?;
                 }
                 pdu::P_DATA_TF => return Err(Fault::Protocol(AbortReason::InvalidParameter, "PDU longer than agreed")),
-                pdu::RELEASE_RQ => return self.released(header.length).await,
+                pdu::RELEASE_RQ if header.length <= 1024 => {
+                    return Ok(self.inbound.skip(header.length as usize).await?);
+                }
+                pdu::RELEASE_RQ => {
+                    return Err(Fault::Protocol(AbortReason::InvalidParameter, "release request too long"));
+                }
                 pdu::ABORT => return Err(Fault::PeerAborted),
                 pdu::ASSOCIATE_RQ..=pdu::RELEASE_RP => {
                     return Err(Fault::Protocol(AbortReason::UnexpectedPdu, "PDU not expected in an association"));
@@ -283,19 +155,16 @@ impl<'a> Association<'a> {
         }
     }
 
-    async fn released(&mut self, length: u32) -> Result<(), Fault> {
-        if length > 1024 {
-            return Err(Fault::Protocol(AbortReason::InvalidParameter, "release request too long"));
-        }
-        self.inbound.skip(length as usize).await?;
-        // Its answer must follow those to the messages before it.
-        self.settle().await;
-        Ok(())
-    }
-
-    /// Waits for everything handed to the spool, answers included.
-    async fn settle(&mut self) {
+    /// Waits for everything handed to the spool and for the operations whose answers somebody may still hear; a
+    /// release's answer must follow theirs.
+    pub async fn settle(&mut self, ended: &Result<(), Fault>) {
         self.open.clear();
+        // Nobody reads any more, so nobody hears the answers to what we asked.
+        self.invoker.close();
+        match ended {
+            Ok(()) | Err(Fault::Shutdown) => self.operations.settle(self.server.config.patience).await,
+            Err(_) => self.operations.abandon().await,
+        }
         drop(self.window.acquire_many(self.window_size).await);
     }
 
@@ -309,19 +178,19 @@ impl<'a> Association<'a> {
             let bytes = self.inbound.take::<PDV_HEADER>().await?;
             let Some(fragment) = PdvHeader::decode(bytes, remaining) else { return Err(MALFORMED) };
             remaining -= PDV_HEADER + fragment.length;
-            if !self.contexts.contains_key(&fragment.context) {
+            let Some(context) = self.contexts.get(&fragment.context).cloned() else {
                 return Err(Fault::Protocol(AbortReason::UnexpectedParameter, "presentation context not accepted"));
-            }
+            };
             if fragment.command {
-                self.command_fragment(fragment).await?;
+                self.command_fragment(&context, fragment).await?;
             } else {
-                self.data_fragment(fragment).await?;
+                self.data_fragment(&context, fragment).await?;
             }
         }
         Ok(())
     }
 
-    async fn command_fragment(&mut self, fragment: PdvHeader) -> Result<(), Fault> {
+    async fn command_fragment(&mut self, context: &Arc<Context>, fragment: PdvHeader) -> Result<(), Fault> {
         if !self.open.contains_key(&fragment.context) && self.open.len() >= MAX_OPEN_MESSAGES {
             return Err(Fault::Protocol(AbortReason::UnexpectedParameter, "too many messages at once"));
         }
@@ -339,7 +208,7 @@ impl<'a> Association<'a> {
         let command = Command::decode(bytes);
         self.open.remove(&fragment.context);
         match command {
-            Ok(command) => self.begin(fragment.context, command).await,
+            Ok(command) => self.begin(context, command).await,
             Err(error) => {
                 tracing::info!(%error, "command set refused");
                 Err(Fault::Protocol(AbortReason::InvalidParameter, "malformed command set"))
@@ -348,53 +217,79 @@ impl<'a> Association<'a> {
     }
 
     /// A command set is complete: answers it, or gets ready for its data set.
-    async fn begin(&mut self, context: u8, command: Command) -> Result<(), Fault> {
+    async fn begin(&mut self, context: &Arc<Context>, command: Command) -> Result<(), Fault> {
         if command.field & RESPONSE != 0 {
-            return Err(Fault::Protocol(AbortReason::UnexpectedParameter, "response to nothing"));
+            return self.response(context, command);
         }
-        let answer = match (command.field, command.has_data_set) {
-            (C_STORE_RQ, true) => {
-                let under_way = self.open.values().filter(|message| matches!(message, Message::Object(..))).count();
-                // Their permits come back only with bytes that are behind this request: waiting would be for ever.
-                if under_way >= self.window_size as usize {
-                    return Err(Fault::Protocol(AbortReason::UnexpectedParameter, "more objects at once than agreed"));
-                }
-                let Ok(permit) = self.window.clone().acquire_owned().await else { return Err(Fault::PeerClosed) };
-                let meta = self.meta(context, &command);
-                let incoming = store::Incoming::begin(&self.server.spool, &self.server.activity, command, meta);
-                self.open.insert(context, Message::Object(Box::new(incoming), permit));
-                return Ok(());
-            }
-            (C_STORE_RQ, false) => store::nothing_to_store(&command),
-            (C_ECHO_RQ, _) => echo::answer(&command),
-            (C_CANCEL_RQ, _) => return Ok(()),
-            _ => command.response(Status::UNRECOGNIZED_OPERATION),
-        };
-        if command.has_data_set {
-            self.open.insert(context, Message::Unwanted(answer));
+        if command.field == C_CANCEL_RQ {
+            self.operations.cancel(command.message_id);
             return Ok(());
         }
-        Ok(self.outbound.send(&command_pdus(context, &answer, self.peer_max_pdu)).await?)
+        let answer = match (&context.handler, command.field) {
+            (Handler::Storage, C_STORE_RQ) if command.has_data_set => return self.receive(context, command).await,
+            (Handler::Storage, C_STORE_RQ) => store::nothing_to_store(&command),
+            (_, C_ECHO_RQ) => echo::answer(&command),
+            (Handler::Service(service), field) if service.commands().contains(&field) => {
+                let service = service.clone();
+                if command.has_data_set {
+                    let request = Message::Request { service, command: Box::new(command), data_set: Vec::new() };
+                    self.open.insert(context.id, request);
+                    return Ok(());
+                }
+                return self.perform(&service, context, command, Vec::new()).await;
+            }
+            _ => command.response(&Response::of(Status::UNRECOGNIZED_OPERATION)),
+        };
+        if command.has_data_set {
+            self.open.insert(context.id, Message::Unwanted(Some(answer)));
+            return Ok(());
+        }
+        self.answer(context.id, &answer).await
     }
 
-    fn meta(&self, context: u8, command: &Command) -> RecordMeta {
-        let negotiated = self.contexts.get(&context);
-        let of_context = negotiated.map(|known| known.abstract_syntax.as_str()).unwrap_or_default();
+    /// An answer to a request of ours.
+    fn response(&mut self, context: &Context, command: Command) -> Result<(), Fault> {
+        let (has_data_set, id) = (command.has_data_set, command.message_id);
+        if !self.invoker.answered(command) {
+            tracing::info!(id, "response to nothing");
+            return Err(Fault::Protocol(AbortReason::UnexpectedParameter, "response to nothing"));
+        }
+        if has_data_set {
+            self.open.insert(context.id, Message::Unwanted(None));
+        }
+        Ok(())
+    }
+
+    /// Gets ready for an object.
+    async fn receive(&mut self, context: &Context, command: Command) -> Result<(), Fault> {
+        let under_way = self.open.values().filter(|message| matches!(message, Message::Object(..))).count();
+        // Their permits come back only with bytes that are behind this request: waiting would be for ever.
+        if under_way >= self.window_size as usize {
+            return Err(Fault::Protocol(AbortReason::UnexpectedParameter, "more objects at once than agreed"));
+        }
+        let Ok(permit) = self.window.clone().acquire_owned().await else { return Err(Fault::PeerClosed) };
+        let meta = self.meta(context, &command);
+        let incoming = store::Incoming::begin(&self.server.spool, &self.server.activity, command, meta);
+        self.open.insert(context.id, Message::Object(Box::new(incoming), permit));
+        Ok(())
+    }
+
+    fn meta(&self, context: &Context, command: &Command) -> RecordMeta {
         let said = |uid: &str| uid.chars().take(64).collect::<String>();
-        let sop_class = if command.sop_class.is_empty() { of_context } else { &command.sop_class };
+        let sop_class = if command.sop_class.is_empty() { &context.abstract_syntax } else { &command.sop_class };
         RecordMeta {
             received: clock::now(),
-            calling_ae: self.from.calling.clone(),
-            called_ae: self.from.called.clone(),
-            peer: self.from.peer.clone(),
-            device: self.from.device,
+            calling_ae: self.peer.calling.clone(),
+            called_ae: self.peer.called.clone(),
+            peer: self.peer.address.to_string(),
+            device: self.peer.device,
             sop_class: said(sop_class),
             sop_instance: said(&command.sop_instance),
-            transfer_syntax: negotiated.map(|known| known.transfer_syntax.clone()).unwrap_or_default(),
+            transfer_syntax: context.transfer_syntax.clone(),
         }
     }
 
-    async fn data_fragment(&mut self, fragment: PdvHeader) -> Result<(), Fault> {
+    async fn data_fragment(&mut self, context: &Arc<Context>, fragment: PdvHeader) -> Result<(), Fault> {
         match self.open.get_mut(&fragment.context) {
             Some(Message::Object(incoming, _)) => {
                 let writer = incoming.writer();
@@ -407,27 +302,61 @@ impl<'a> Association<'a> {
                     remaining -= read;
                 }
             }
+            Some(Message::Request { data_set, .. }) if self.gathered + fragment.length <= MAX_DATA_SET => {
+                self.inbound.read_into(data_set, fragment.length).await?;
+                self.gathered += fragment.length;
+            }
+            Some(message @ Message::Request { .. }) => {
+                if let Message::Request { command, data_set, .. } = message {
+                    self.gathered -= data_set.len();
+                    let status = failure(command, Status::CANNOT_UNDERSTAND, Status::RESOURCE_LIMITATION);
+                    let answer = command.response(&Response::failed(status, "data set too long"));
+                    *message = Message::Unwanted(Some(answer));
+                }
+                self.inbound.skip(fragment.length).await?;
+            }
             Some(Message::Unwanted(_)) => self.inbound.skip(fragment.length).await?,
             Some(Message::Command(_)) | None => {
                 return Err(Fault::Protocol(AbortReason::UnexpectedParameter, "data set before its command"));
             }
         }
-        if !fragment.last {
-            return Ok(());
-        }
-        match self.open.remove(&fragment.context) {
-            Some(Message::Object(incoming, permit)) => self.finish_behind(fragment.context, *incoming, permit),
-            Some(Message::Unwanted(answer)) => {
-                self.outbound.send(&command_pdus(fragment.context, &answer, self.peer_max_pdu)).await?;
+        if fragment.last { self.data_set_complete(context).await } else { Ok(()) }
+    }
+
+    async fn data_set_complete(&mut self, context: &Arc<Context>) -> Result<(), Fault> {
+        match self.open.remove(&context.id) {
+            Some(Message::Object(incoming, permit)) => self.finish_behind(context.id, *incoming, permit),
+            Some(Message::Request { service, command, data_set }) => {
+                self.gathered -= data_set.len();
+                self.perform(&service, context, *command, data_set).await?;
             }
-            Some(Message::Command(_)) | None => {}
+            Some(Message::Unwanted(Some(answer))) => self.answer(context.id, &answer).await?,
+            Some(Message::Unwanted(None) | Message::Command(_)) | None => {}
         }
         Ok(())
     }
 
+    /// A request is complete: begins its operation, or refuses it.
+    async fn perform(
+        &mut self,
+        service: &Arc<dyn Service>,
+        context: &Arc<Context>,
+        command: Command,
+        data_set: Vec<u8>,
+    ) -> Result<(), Fault> {
+        match self.operations.begin(service, context, &command, data_set) {
+            Ok(()) => Ok(()),
+            Err(refused) => self.answer(context.id, &command.response(&refused)).await,
+        }
+    }
+
+    async fn answer(&self, context: u8, command: &[u8]) -> Result<(), Fault> {
+        Ok(self.outbound.send(&command_pdus(context, command, self.peer_max)).await?)
+    }
+
     /// Waits for the object's sync and answers, while the next message may already arrive.
-    fn finish_behind(&self, context: u8, incoming: store::Incoming, permit: tokio::sync::OwnedSemaphorePermit) {
-        let (outbound, broken, peer_max) = (self.outbound.clone(), self.broken.clone(), self.peer_max_pdu);
+    fn finish_behind(&self, context: u8, incoming: store::Incoming, permit: OwnedSemaphorePermit) {
+        let (outbound, broken, peer_max) = (self.outbound.clone(), self.broken.clone(), self.peer_max);
         tokio::spawn(async move {
             let answer = incoming.finish().await;
             if outbound.send(&command_pdus(context, &answer, peer_max)).await.is_err() {

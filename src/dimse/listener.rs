@@ -11,7 +11,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{Devices, DimseConfig, association};
+use super::services::Services;
+use super::{Devices, DimseConfig, handshake};
 use crate::ingest::activity::Activity;
 use crate::ingest::spool::Spool;
 
@@ -24,6 +25,7 @@ pub(super) struct Server {
     pub devices: Arc<dyn Devices>,
     pub spool: Spool,
     pub activity: Activity,
+    pub services: Services,
     pub shutdown: CancellationToken,
     open: Mutex<HashMap<(String, IpAddr), usize>>,
 }
@@ -35,12 +37,20 @@ pub async fn serve(
     devices: Arc<dyn Devices>,
     spool: Spool,
     activity: Activity,
+    services: Services,
     shutdown: CancellationToken,
 ) {
     let places = Arc::new(Semaphore::new(config.max_associations));
     let refusals = Arc::new(Semaphore::new(REFUSALS));
-    let server =
-        Arc::new(Server { config, devices, spool, activity, shutdown: shutdown.clone(), open: Mutex::default() });
+    let server = Arc::new(Server {
+        config,
+        devices,
+        spool,
+        activity,
+        services,
+        shutdown: shutdown.clone(),
+        open: Mutex::default(),
+    });
     let mut running = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -85,12 +95,12 @@ fn admit(
     let server = server.clone();
     if let Ok(place) = places.clone().try_acquire_owned() {
         running.spawn(async move {
-            association::run(stream, peer, server).await;
+            handshake::run(stream, peer, server).await;
             drop(place);
         });
     } else if let Ok(turn) = refusals.clone().try_acquire_owned() {
         running.spawn(async move {
-            association::refuse_congested(stream, &server.config).await;
+            handshake::refuse_congested(stream, &server.config).await;
             drop(turn);
         });
     }

@@ -1,20 +1,25 @@
-//! DICOM associations: the listener that devices push to, and the sender that pushes to others.
+//! DICOM associations: the listener that devices push to and ask, and the sender that pushes to others.
 //!
-//! Owns everything between a TCP connection and the spool: upper layer (PS3.8), command sets (PS3.7), the C-ECHO and
-//! C-STORE services (PS3.4 annex B). It never parses a data set: an object's bytes go to the spool as they came, and the
-//! success response follows their fsync. It knows no SQL; who may connect is asked of [`Devices`].
+//! Owns everything between a TCP connection and the rooms behind it: upper layer (PS3.8), command sets (PS3.7), and the
+//! services of PS3.4. It never parses a stored object: its bytes go to the spool as they came, and the success response
+//! follows their fsync. It knows no SQL; who may connect is asked of [`Devices`], the rest of what [`services`] are given.
 //!
-//! From the wire inwards: [`transport`] reads bytes, [`pdu`] and [`pdv`] name them, [`command`] reads command sets,
-//! [`association`] keeps the state of one peer, [`services`] do the work, [`listener`] holds limits and shutdown.
+//! From the wire inwards: [`transport`] reads bytes, [`pdu`] and [`pdv`] name them, [`handshake`] opens and ends an
+//! association by what [`negotiation`] agrees to, [`command`] reads command sets, [`association`] sorts the messages of one
+//! peer, [`operations`] keeps those under way, [`services`] do the work, [`invoker`] asks the peer in turn; [`listener`] holds
+//! limits and shutdown.
 
 mod association;
-mod command;
+pub mod command;
+mod handshake;
+mod invoker;
 mod listener;
 mod negotiation;
+mod operations;
 mod pdu;
 mod pdv;
 pub mod scu;
-mod services;
+pub mod services;
 #[cfg(test)]
 mod tests;
 mod transport;
@@ -38,6 +43,9 @@ pub enum Admission {
     UnknownCalling,
     UnknownCalled,
 }
+
+/// Longest data set of a request that is no C-STORE, all that are arriving on one association together.
+pub const MAX_DATA_SET: usize = 1024 * 1024;
 
 /// Limits and names of the listener.
 #[derive(Debug, Clone)]

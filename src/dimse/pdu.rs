@@ -90,7 +90,8 @@ pub enum ContextOutcome {
     TransferSyntaxesNotSupported = 4,
 }
 
-/// User information (PS3.8 annex D, PS3.7 annex D.3.3); items not named here are skipped.
+/// User information (PS3.8 annex D, PS3.7 annex D.3.3); items not named here are skipped, among them common extended
+/// negotiation, which has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct UserInformation {
     /// Longest PDU body the sender of this takes; 0 is without limit.
@@ -100,6 +101,7 @@ pub struct UserInformation {
     /// Operations invoked and performed that may be outstanding; 0 is without limit (PS3.7 D.3.3.3).
     pub async_window: Option<(u16, u16)>,
     pub roles: Vec<RoleSelection>,
+    pub extended: Vec<ExtendedNegotiation>,
 }
 
 /// SCP/SCU role selection (PS3.7 D.3.3.4).
@@ -108,6 +110,13 @@ pub struct RoleSelection {
     pub sop_class: String,
     pub scu: bool,
     pub scp: bool,
+}
+
+/// SOP class extended negotiation (PS3.7 D.3.3.5): what the bytes mean is said by the service class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExtendedNegotiation {
+    pub sop_class: String,
+    pub information: Vec<u8>,
 }
 
 /// Why an association is refused (PS3.8 table 9-21): result, source, reason.
@@ -283,6 +292,9 @@ impl UserInformation {
                 }
                 (0x54, value) if user.roles.len() < MAX_CONTEXTS => user.roles.extend(RoleSelection::decode(value)),
                 (0x55, name) => user.implementation_version = uid(name),
+                (0x56, value) if user.extended.len() < MAX_CONTEXTS => {
+                    user.extended.extend(ExtendedNegotiation::decode(value));
+                }
                 _ => {}
             }
         }
@@ -305,17 +317,36 @@ impl UserInformation {
             item(&mut out, 0x54, &value);
         }
         item(&mut out, 0x55, self.implementation_version.as_bytes());
+        for extended in &self.extended {
+            let mut value = (extended.sop_class.len() as u16).to_be_bytes().to_vec();
+            value.extend_from_slice(extended.sop_class.as_bytes());
+            value.extend_from_slice(&extended.information);
+            item(&mut out, 0x56, &value);
+        }
         out
     }
 }
 
 impl RoleSelection {
     fn decode(value: &[u8]) -> Option<Self> {
-        let (length, rest) = value.split_at_checked(2)?;
-        let (name, roles) = rest.split_at_checked(usize::from(u16::from_be_bytes([length[0], length[1]])))?;
+        let (sop_class, roles) = counted_uid(value)?;
         let &[scu, scp, ..] = roles else { return None };
-        Some(Self { sop_class: uid(name), scu: scu == 1, scp: scp == 1 })
+        Some(Self { sop_class, scu: scu == 1, scp: scp == 1 })
     }
+}
+
+impl ExtendedNegotiation {
+    fn decode(value: &[u8]) -> Option<Self> {
+        let (sop_class, information) = counted_uid(value)?;
+        Some(Self { sop_class, information: information.to_vec() })
+    }
+}
+
+/// A UID with its length in front, and what follows it.
+fn counted_uid(value: &[u8]) -> Option<(String, &[u8])> {
+    let (length, rest) = value.split_at_checked(2)?;
+    let (name, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes([length[0], length[1]])))?;
+    Some((uid(name), rest))
 }
 
 /// Variable items: type, reserved byte, two bytes of length, value.

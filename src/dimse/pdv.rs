@@ -41,15 +41,67 @@ impl PdvHeader {
 
 /// A command set in P-DATA-TF PDUs no longer than the peer's limit (0: without limit).
 pub fn command_pdus(context: u8, command: &[u8], peer_max: u32) -> Vec<u8> {
-    let fragment = fragment_length(peer_max, command.len());
     let mut out = Vec::with_capacity(command.len() + 64);
-    let mut chunks = command.chunks(fragment.max(1)).peekable();
-    while let Some(chunk) = chunks.next() {
-        let last = chunks.peek().is_none();
-        out.extend_from_slice(&PdvHeader { context, command: true, last, length: chunk.len() }.alone());
-        out.extend_from_slice(chunk);
+    append(&mut out, context, true, command, peer_max);
+    out
+}
+
+/// A command set and its data set, if it has one.
+pub fn message_pdus(context: u8, command: &[u8], data_set: Option<&[u8]>, peer_max: u32) -> Vec<u8> {
+    let mut out = command_pdus(context, command, peer_max);
+    match data_set {
+        Some([]) => out.extend_from_slice(&PdvHeader { context, command: false, last: true, length: 0 }.alone()),
+        Some(data_set) => append(&mut out, context, false, data_set, peer_max),
+        None => {}
     }
     out
+}
+
+fn append(out: &mut Vec<u8>, context: u8, command: bool, bytes: &[u8], peer_max: u32) {
+    let fragment = fragment_length(peer_max, bytes.len());
+    let mut chunks = bytes.chunks(fragment.max(1)).peekable();
+    while let Some(chunk) = chunks.next() {
+        let last = chunks.peek().is_none();
+        out.extend_from_slice(&PdvHeader { context, command, last, length: chunk.len() }.alone());
+        out.extend_from_slice(chunk);
+    }
+}
+
+/// Cuts a data set whose length is not known beforehand; holds back what may be its last fragment.
+pub struct DataSetPdus {
+    context: u8,
+    fragment: usize,
+    held: Vec<u8>,
+}
+
+impl DataSetPdus {
+    /// Fragments fit the peer's limit and `ours`.
+    pub fn new(context: u8, peer_max: u32, ours: usize) -> Self {
+        let fragment = (fragment_length(peer_max, ours) & !1).max(2);
+        Self { context, fragment, held: Vec::new() }
+    }
+
+    /// Takes more of the data set; full fragments go to `out`.
+    pub fn push(&mut self, mut chunk: &[u8], out: &mut Vec<u8>) {
+        while self.held.len() + chunk.len() > self.fragment {
+            let (now, rest) = chunk.split_at(self.fragment - self.held.len());
+            chunk = rest;
+            self.emit(now, false, out);
+        }
+        self.held.extend_from_slice(chunk);
+    }
+
+    /// The last fragment.
+    pub fn finish(mut self, out: &mut Vec<u8>) {
+        self.emit(&[], true, out);
+    }
+
+    fn emit(&mut self, more: &[u8], last: bool, out: &mut Vec<u8>) {
+        let length = self.held.len() + more.len();
+        out.extend_from_slice(&PdvHeader { context: self.context, command: false, last, length }.alone());
+        out.append(&mut self.held);
+        out.extend_from_slice(more);
+    }
 }
 
 /// Longest fragment that fits the peer's limit, and `ours`.
@@ -83,5 +135,20 @@ mod tests {
         assert_eq!(out.len(), 300 + 3 * 12);
         assert_eq!(&out[..12], &[4, 0, 0, 0, 0, 128, 0, 0, 0, 124, 3, 1]);
         assert_eq!(out[2 * (12 + 122) + 11], 3, "the last fragment says so");
+    }
+
+    #[test]
+    fn a_data_set_of_unknown_length_comes_out_the_same_however_it_is_cut() {
+        let bytes: Vec<u8> = (0..1000_u32).map(|at| at as u8).collect();
+        let expected = message_pdus(1, &[], Some(&bytes[..976]), 128);
+        for chunk in [1, 7, 122, 123, 976] {
+            let (mut pdus, mut out) = (DataSetPdus::new(1, 128, 4096), Vec::new());
+            bytes[..976].chunks(chunk).for_each(|chunk| pdus.push(chunk, &mut out));
+            pdus.finish(&mut out);
+            assert_eq!(out, expected, "in chunks of {chunk}");
+        }
+        let mut empty = Vec::new();
+        DataSetPdus::new(1, 128, 4096).finish(&mut empty);
+        assert_eq!(empty, message_pdus(1, &[], Some(&[]), 128));
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::timeout;
 
 use super::pdu::{HEADER_LENGTH, PduHeader};
@@ -27,14 +27,21 @@ pub struct Inbound {
     patience: Duration,
 }
 
-/// The sending half, shared by whatever has an answer ready. A PDU goes out whole.
+/// The sending half, shared by whatever has an answer ready. A message goes out whole: its PDUs are never mixed with
+/// those of another.
 #[derive(Clone)]
 pub struct Outbound {
     stream: Arc<Mutex<OwnedWriteHalf>>,
     patience: Duration,
 }
 
-/// Splits a connection; `patience` limits the silence within a PDU and the time to take one reply.
+/// A message that goes out piece by piece; others wait until it is dropped.
+pub struct Sending<'a> {
+    stream: MutexGuard<'a, OwnedWriteHalf>,
+    patience: Duration,
+}
+
+/// Splits a connection; `patience` limits the silence within a PDU and the time to take a piece of a reply.
 pub fn split(stream: TcpStream, patience: Duration) -> io::Result<(Inbound, Outbound)> {
     stream.set_nodelay(true)?;
     let (read, write) = stream.into_split();
@@ -145,13 +152,33 @@ impl Inbound {
 }
 
 impl Outbound {
-    /// Sends one PDU.
-    pub async fn send(&self, pdu: &[u8]) -> io::Result<()> {
-        let send = async { self.stream.lock().await.write_all(pdu).await };
-        match timeout(self.patience, send).await {
-            Ok(sent) => sent,
-            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    /// Sends the PDUs of one message.
+    pub async fn send(&self, pdus: &[u8]) -> io::Result<()> {
+        self.begin().await.write(pdus).await
+    }
+
+    /// Begins a message of several pieces.
+    pub async fn begin(&self) -> Sending<'_> {
+        // Whoever sends at the moment is held to the patience, so this wait has an end, too.
+        Sending { stream: self.stream.lock().await, patience: self.patience }
+    }
+}
+
+impl Sending<'_> {
+    /// Sends some PDUs. A peer that takes nothing for as long as the patience lasts is gone; a slow one is not.
+    pub async fn write(&mut self, pdus: &[u8]) -> io::Result<()> {
+        let mut left = pdus;
+        while !left.is_empty() {
+            let written = match timeout(self.patience, self.stream.write(left)).await {
+                Ok(written) => written?,
+                Err(_) => return Err(io::ErrorKind::TimedOut.into()),
+            };
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            left = &left[written..];
         }
+        Ok(())
     }
 }
 

@@ -76,6 +76,7 @@ impl Client {
                 implementation_version: IMPLEMENTATION_VERSION.into(),
                 async_window: (options.async_window > 1).then_some((options.async_window, 1)),
                 roles: Vec::new(),
+                extended: Vec::new(),
             },
         };
         outbound.send(&request.encode()).await?;

@@ -62,7 +62,7 @@ impl Feed {
             Ok(opened) => opened,
             Err(error) => return self.unsendable(object.path, FileError::Io(error).into()),
         };
-        let command = store_request(message_id, &object.kind.sop_class, &object.sop_instance);
+        let command = store_request(message_id, &object.kind.sop_class, &object.sop_instance, None);
         let mut pdus = self.buffer();
         pdus.extend_from_slice(&command_pdus(context, &command, self.peer_max));
 

@@ -1,6 +1,6 @@
 //! Storage (PS3.4 annex B): the data set's bytes go to the spool, and the answer tells that they are on the device.
 
-use crate::dimse::command::{Command, Status};
+use crate::dimse::command::{Command, Response, Status};
 use crate::ingest::activity::{Activity, Sender, Storing};
 use crate::ingest::spool::{RecordMeta, Spool, SpoolError, Writer};
 
@@ -34,7 +34,7 @@ impl Incoming {
                 status
             }
         };
-        self.request.response(status)
+        self.request.response(&Response::of(status))
     }
 }
 
@@ -48,5 +48,5 @@ fn status_of(error: &SpoolError) -> Status {
 
 /// A request without the data set it is about.
 pub fn nothing_to_store(request: &Command) -> Vec<u8> {
-    request.response(Status::CANNOT_UNDERSTAND)
+    request.response(&Response::failed(Status::CANNOT_UNDERSTAND, "no data set"))
 }

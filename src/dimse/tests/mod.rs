@@ -1,5 +1,7 @@
 //! Associations over loopback: our own sender against our own listener, and peers that behave badly.
 
+mod services;
+
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -15,6 +17,7 @@ use super::command::{Command, Status, store_request};
 use super::pdu::{self, AssociateAc, AssociateRq, ProposedContext, UserInformation};
 use super::pdv::{PdvHeader, command_pdus};
 use super::scu::{Client, Failure, Kind, Outcome, ScuError, ScuOptions, read_meta, send_all};
+use super::services::Services;
 use super::{Admission, Devices, DimseConfig, serve};
 use crate::domain::DeviceId;
 use crate::ingest::activity::Activity;
@@ -48,24 +51,23 @@ struct Running {
 }
 
 async fn start(config: DimseConfig) -> Running {
+    start_with(config, Services::default()).await
+}
+
+async fn start_with(config: DimseConfig, services: Services) -> Running {
     let dir = tempfile::tempdir().unwrap();
     let options = SpoolOptions { segment_size: 8 << 20, keep_free: 0, ..SpoolOptions::default() };
     let spool = Spool::open(&dir.path().join("spool"), options).unwrap();
-    start_on(spool, dir, config).await
+    start_on(spool, dir, config, services).await
 }
 
-async fn start_on(spool: Spool, dir: tempfile::TempDir, config: DimseConfig) -> Running {
+async fn start_on(spool: Spool, dir: tempfile::TempDir, config: DimseConfig, services: Services) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let shutdown = CancellationToken::new();
-    let served = tokio::spawn(serve(
-        listener,
-        config,
-        Arc::new(OneDevice),
-        spool.clone(),
-        Activity::default(),
-        shutdown.clone(),
-    ));
+    let activity = Activity::default();
+    let served =
+        tokio::spawn(serve(listener, config, Arc::new(OneDevice), spool.clone(), activity, services, shutdown.clone()));
     Running { address, spool, shutdown, served, dir }
 }
 
@@ -96,13 +98,17 @@ impl Running {
 
     /// A peer that we drive by hand, its association open.
     async fn raw_association(&self) -> TcpStream {
+        self.associate(association_request()).await.0
+    }
+
+    async fn associate(&self, request: AssociateRq) -> (TcpStream, AssociateAc) {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        stream.write_all(&association_request().encode()).await.unwrap();
+        stream.write_all(&request.encode()).await.unwrap();
         let (kind, body) = read_pdu(&mut stream).await.unwrap();
         assert_eq!(kind, pdu::ASSOCIATE_AC);
         let accepted = AssociateAc::decode(&body).unwrap();
         assert!(accepted.contexts.iter().all(|context| context.outcome == pdu::ContextOutcome::Accepted));
-        stream
+        (stream, accepted)
     }
 
     async fn assert_alive(&self) {
@@ -235,7 +241,7 @@ async fn what_a_failing_disk_did_not_take_is_refused_and_the_next_is_stored() {
     let quiet = Duration::from_secs(3_600);
     let options = SpoolOptions { segment_size: 1 << 20, keep_free: 0, quiet, ..SpoolOptions::default() };
     let spool = Spool::open_on(Arc::new(disk.clone()), Path::new("/spool"), options).unwrap();
-    let server = start_on(spool, tempfile::tempdir().unwrap(), DimseConfig::default()).await;
+    let server = start_on(spool, tempfile::tempdir().unwrap(), DimseConfig::default(), Services::default()).await;
     let failing_sync = Faults { failing_sync: Some(0), ..Faults::default() };
     let failing_write = Faults { failing_write: Some(0), ..Faults::default() };
     let mut number = 0;
@@ -298,7 +304,7 @@ async fn limits_hold_per_device_and_in_all() {
 async fn commands_and_data_come_in_any_packing() {
     let server = start(DimseConfig::default()).await;
     let mut stream = server.raw_association().await;
-    let command = store_request(1, CT, "1.2.3.1");
+    let command = store_request(1, CT, "1.2.3.1", None);
     let elements = |request: &[u8]| request.to_vec();
 
     // All in one PDU.
@@ -341,7 +347,7 @@ async fn what_arrived_is_stored_whatever_its_command_says() {
     let mut stream = server.raw_association().await;
     let long = "1.".repeat(400);
     for (number, uid) in ["", "not a uid/../..", &long].into_iter().enumerate() {
-        let command = store_request(number as u16, "", uid);
+        let command = store_request(number as u16, "", uid, None);
         stream.write_all(&command_pdus(1, &command, 0)).await.unwrap();
         stream.write_all(&p_data(&[fragment(1, false, true, uid.as_bytes())])).await.unwrap();
         let response = read_response(&mut stream).await;
@@ -359,7 +365,7 @@ async fn what_arrived_is_stored_whatever_its_command_says() {
 async fn a_service_we_do_not_offer_is_answered_and_its_data_set_dropped() {
     let server = start(DimseConfig::default()).await;
     let mut stream = server.raw_association().await;
-    let mut find = store_request(3, CT, "1.2.3");
+    let mut find = store_request(3, CT, "1.2.3", None);
     let field = find.windows(8).position(|window| window[..4] == [0, 0, 0, 1]).unwrap();
     find[field + 8] = 0x20;
     stream.write_all(&p_data(&[fragment(1, true, true, &find), fragment(1, false, true, &[0; 500])])).await.unwrap();
@@ -390,9 +396,9 @@ async fn garbage_ends_its_own_association_with_the_right_abort() {
 
     let lies = |length: u32| [&length.to_be_bytes()[..], &[1, 3, 0, 0]].concat();
     let object_in_an_object = [
-        fragment(1, true, true, &store_request(1, CT, "1.2.3")),
+        fragment(1, true, true, &store_request(1, CT, "1.2.3", None)),
         fragment(1, false, false, b"the first of two"),
-        fragment(5, true, true, &store_request(2, CT, "1.2.4")),
+        fragment(5, true, true, &store_request(2, CT, "1.2.4", None)),
     ];
     let within: [(Vec<u8>, u8); 10] = [
         (p_data(&object_in_an_object), 5),
@@ -400,7 +406,7 @@ async fn garbage_ends_its_own_association_with_the_right_abort() {
         (p_data(&[lies(1)]), 6),
         (p_data(&[vec![0; 5]]), 6),
         (vec![pdu::P_DATA_TF, 0, 0xff, 0xff, 0xff, 0xff], 6),
-        (p_data(&[fragment(99, true, true, &store_request(1, CT, "1.2"))]), 5),
+        (p_data(&[fragment(99, true, true, &store_request(1, CT, "1.2", None))]), 5),
         (p_data(&[fragment(1, false, true, b"data before a command")]), 5),
         (p_data(&[fragment(1, true, true, b"not a command set")]), 6),
         (association_request().encode(), 2),
@@ -436,7 +442,7 @@ async fn the_slow_and_the_silent_are_let_go_and_disturb_nobody() {
     let mut trickling = TcpStream::connect(server.address).await.unwrap();
     let mut half = server.raw_association().await;
     let request =
-        p_data(&[fragment(1, true, true, &store_request(1, CT, "1.2.3")), fragment(1, false, false, &[1; 999])]);
+        p_data(&[fragment(1, true, true, &store_request(1, CT, "1.2.3", None)), fragment(1, false, false, &[1; 999])]);
     half.write_all(&request[..request.len() - 500]).await.unwrap();
     let idle = server.raw_association().await;
     for byte in association_request().encode().into_iter().take(8) {
@@ -456,7 +462,7 @@ async fn shutdown_lets_the_object_under_way_finish() {
     let server = start(DimseConfig::default()).await;
     let mut busy = server.raw_association().await;
     let mut idle = server.raw_association().await;
-    let command = store_request(1, CT, "1.2.3");
+    let command = store_request(1, CT, "1.2.3", None);
     busy.write_all(&p_data(&[fragment(1, true, true, &command), fragment(1, false, false, b"first ")])).await.unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
     server.shutdown.cancel();
