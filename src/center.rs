@@ -1,6 +1,7 @@
 //! One running center: opens the stores, starts every room, and closes them in order.
 
 mod devices;
+mod library;
 mod rooms;
 
 use std::io::Write;
@@ -12,11 +13,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::delivery::pdf::Printer;
+use crate::dimse::services::Services;
+use crate::dimse::services::get::Get;
+use crate::dimse::services::mov::Move;
 use crate::dimse::{self, DimseConfig};
 use crate::index::{Db, events};
 use crate::ingest::Ingest;
 use crate::monitor::Monitor;
 use crate::reporting::printout::Place;
+use crate::retrieve::Stored;
 use crate::routing::{self, dispatcher};
 use crate::web::{self, App, Intake};
 use rooms::Rooms;
@@ -78,7 +83,9 @@ async fn listen_dimse(
     };
     let known = devices::KnownDevices::load(db, &config.dimse).await?;
     rooms.start("list of devices", known.clone().follow(db.clone(), stop.clone()));
-    let services = dimse::services::Services::default();
+    let stored = Stored { bytes: ingest.viewing.bytes.clone(), decoder: ingest.viewing.decoder.clone() };
+    let library = Arc::new(library::CenterLibrary { db: db.clone(), stored });
+    let services = Services::default().with(Get::new(library.clone())).with(Move::new(library));
     let (spool, activity) = (ingest.spool.clone(), ingest.activity.clone());
     rooms.start("listener", dimse::serve(listener, limits, known, spool, activity, services, stop.clone()));
     Ok(address)

@@ -18,11 +18,12 @@
 //! |---|---|
 //! | [`domain`] | ids, times, states: the words of the field as types. Pure |
 //! | [`dicom`] | untrusted headers: walker, character sets, names and their spellings, DICOM JSON, writing anew. Pure |
-//! | [`dimse`] | associations: listener, PDUs, C-ECHO, C-STORE, and the sender |
+//! | [`dimse`] | associations: listener, PDUs, the services devices ask for, and the sender |
 //! | [`ingest`] | spool, indexer, completeness, sealer, transcoder, quarantine |
 //! | [`archive`] | packs and derived objects in the object store |
 //! | [`index`] | all SQL, on SQLite and PostgreSQL; the event log; [searches](index::find) by attributes |
 //! | [`pixels`] | decoding and compressing frames in child processes; the delivery form |
+//! | [`retrieve`] | stored instances on their way out, as stored or written anew |
 //! | [`routing`] | `decide` (pure) and the dispatcher that applies it |
 //! | [`reporting`], [`signing`] | templates, the report's states, the PDF; canonical content and seals |
 //! | [`delivery`] | readers of the event log that carry signed reports out: today the PDF |
@@ -90,6 +91,7 @@ pub mod monitor;
 mod panics;
 pub mod pixels;
 pub mod reporting;
+pub mod retrieve;
 pub mod routing;
 pub mod sample;
 pub mod signing;

@@ -6,6 +6,7 @@ use clap::Subcommand;
 
 use super::{DataArgs, Outcome};
 use crate::clock;
+use crate::dicom::Repertoire;
 use crate::domain::Role;
 use crate::index::community::{self, NewAccount};
 use crate::index::{Tx, events};
@@ -54,6 +55,29 @@ pub enum DeviceCommand {
         /// Network it must call from, e.g. 10.20.3.0/24; without it any machine that knows the AE title may send
         #[arg(long)]
         network: Option<ipnet::IpNet>,
+        /// Where it takes images that are sent to it, HOST:PORT
+        #[arg(long, value_parser = address)]
+        address: Option<String>,
+    },
+    /// Say where a device takes images that are sent to it
+    Address {
+        #[command(flatten)]
+        data: DataArgs,
+        #[arg(long)]
+        ae: String,
+        /// HOST:PORT; left out: it takes none any more
+        #[arg(long, value_parser = address)]
+        address: Option<String>,
+    },
+    /// Say in what character set a device reads what its queries are answered
+    Charset {
+        #[command(flatten)]
+        data: DataArgs,
+        #[arg(long)]
+        ae: String,
+        /// utf-8, gb18030 or gb2312; left out: that of its queries
+        #[arg(long, value_parser = charset)]
+        charset: Option<Repertoire>,
     },
     List {
         #[command(flatten)]
@@ -136,6 +160,22 @@ fn role(word: &str) -> Result<Role, String> {
     })
 }
 
+fn address(text: &str) -> Result<String, String> {
+    let (host, port) = text.rsplit_once(':').ok_or("HOST:PORT")?;
+    let port: u16 = port.parse().map_err(|_| "a port from 1 to 65535")?;
+    if host.is_empty() || host.contains(char::is_whitespace) || port == 0 {
+        return Err("HOST:PORT".into());
+    }
+    Ok(text.to_owned())
+}
+
+fn charset(word: &str) -> Result<Repertoire, String> {
+    Repertoire::from_word(word).ok_or_else(|| {
+        let words: Vec<&str> = Repertoire::ALL.iter().map(|repertoire| repertoire.word()).collect();
+        format!("one of {}", words.join(", "))
+    })
+}
+
 impl SiteCommand {
     pub async fn run(self) -> Outcome {
         match self {
@@ -157,7 +197,7 @@ impl SiteCommand {
 impl DeviceCommand {
     pub async fn run(self) -> Outcome {
         match self {
-            Self::Add { data, ae, site, modality, network } => {
+            Self::Add { data, ae, site, modality, network, address } => {
                 if ae.is_empty() || ae.len() > 16 || !ae.is_ascii() || ae.trim() != ae {
                     return Err("an AE title has 1 to 16 ASCII characters".into());
                 }
@@ -171,7 +211,25 @@ impl DeviceCommand {
                 change(&data, async |tx| {
                     let site = community::site_by_code(tx, &site).await?.id;
                     let network = network.as_deref();
-                    community::add_device(tx, &ae, site, &modality, network, clock::now()).await.map(drop)
+                    let device = community::add_device(tx, &ae, site, &modality, network, clock::now()).await?;
+                    match address.as_deref() {
+                        Some(address) => community::set_device_address(tx, device, Some(address), clock::now()).await,
+                        None => Ok(()),
+                    }
+                })
+                .await
+            }
+            Self::Address { data, ae, address } => {
+                change(&data, async |tx| {
+                    let device = community::device_by_title(tx, &ae).await?;
+                    community::set_device_address(tx, device.id, address.as_deref(), clock::now()).await
+                })
+                .await
+            }
+            Self::Charset { data, ae, charset } => {
+                change(&data, async |tx| {
+                    let device = community::device_by_title(tx, &ae).await?;
+                    community::set_device_charset(tx, device.id, charset.map(Repertoire::word), clock::now()).await
                 })
                 .await
             }
@@ -184,7 +242,9 @@ impl DeviceCommand {
                 let code = |id| sites.iter().find(|site| site.id == id).map_or("", |site| site.code.as_str());
                 print(community::devices(&mut tx).await?.iter().map(|device| {
                     let network = device.network.as_deref().unwrap_or("any");
-                    format!("{}\t{}\t{}\t{network}", device.ae_title, code(device.site_id), device.modality)
+                    let address = device.address.as_deref().unwrap_or("-");
+                    let (site, charset) = (code(device.site_id), device.charset.as_deref().unwrap_or("-"));
+                    format!("{}\t{site}\t{}\t{network}\t{address}\t{charset}", device.ae_title, device.modality)
                 }))
             }
         }
@@ -302,5 +362,15 @@ mod tests {
         assert!(too_open("QH_CT01", None).is_some_and(|warning| warning.starts_with("QH_CT01 is admitted from any")));
         assert!(too_open("QH_CT01", Some(&network("0.0.0.0/0"))).is_some());
         assert_eq!(too_open("QH_CT01", Some(&network("10.20.3.0/24"))), None);
+    }
+
+    #[test]
+    fn an_address_is_a_host_and_a_port() {
+        for good in ["10.1.2.3:104", "ws1.county.cn:11112", "[fd00::7]:104"] {
+            assert_eq!(address(good).as_deref(), Ok(good));
+        }
+        for bad in ["10.1.2.3", ":104", "host:0", "host:65536", "a b:104"] {
+            assert!(address(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -1,15 +1,20 @@
 //! `yunying send`: pushes files to a DICOM receiver, as a device would; also the load generator of the benchmarks.
+//!
+//! A file goes out as it is where the receiver takes it so, else without compression.
 
 use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use crate::dimse::scu::{Failure, FileError, Outcome, Outgoing, ScuOptions, read_meta, send_all};
+use crate::dimse::scu::{Body, Failure, FileError, Outcome, Outgoing, ScuOptions, read_meta, send_all};
+use crate::pixels::Decoder;
+use crate::retrieve::FileAnew;
 
 /// Send DICOM files, or all of them in folders, by C-STORE.
 #[derive(Debug, clap::Args)]
@@ -30,6 +35,9 @@ pub struct SendArgs {
     #[arg(long, default_value_t = 4)]
     pub window: u16,
 }
+
+/// Frames decoded at a time for receivers that take no compression.
+const DECODERS: usize = 2;
 
 /// AET@HOST:PORT.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +66,8 @@ pub enum SendError {
     Host(String, io::Error),
     #[error("{0}: no address")]
     NoAddress(String),
+    #[error("where this program is: {0}")]
+    Program(io::Error),
     #[error("{0} of {1} not sent")]
     NotAllSent(usize, usize),
 }
@@ -67,6 +77,8 @@ pub async fn run(args: SendArgs) -> Result<(), SendError> {
     for path in &args.paths {
         gather(path, &mut gathered)?;
     }
+    let decoder = Decoder::new(std::env::current_exe().map_err(SendError::Program)?, DECODERS);
+    gathered.objects.iter_mut().for_each(|object| can_go_out_anew(object, &decoder));
     let address = resolve(&args.to.host).await?;
     let options = ScuOptions {
         associations: args.associations.max(1),
@@ -78,8 +90,8 @@ pub async fn run(args: SendArgs) -> Result<(), SendError> {
     }
     let total = gathered.objects.len() + gathered.failed.len();
     let mut tally = Tally::new(total);
-    for outcome in gathered.failed {
-        tally.add(outcome);
+    for (path, error) in gathered.failed {
+        tally.failed(path.display().to_string(), error.into());
     }
     let (outcomes, mut decided) = mpsc::channel(256);
     let count = async {
@@ -91,6 +103,13 @@ pub async fn run(args: SendArgs) -> Result<(), SendError> {
     tally.summary()
 }
 
+/// Where the receiver does not take a file as it is, it goes out without compression.
+fn can_go_out_anew(object: &mut Outgoing, decoder: &Decoder) {
+    if let Body::File { path, anew, .. } = &mut object.body {
+        *anew = Some(Arc::new(FileAnew::new(path.clone(), decoder.clone())));
+    }
+}
+
 async fn resolve(host: &str) -> Result<SocketAddr, SendError> {
     let mut addresses = tokio::net::lookup_host(host).await.map_err(|error| SendError::Host(host.into(), error))?;
     addresses.next().ok_or_else(|| SendError::NoAddress(host.into()))
@@ -99,7 +118,7 @@ async fn resolve(host: &str) -> Result<SocketAddr, SendError> {
 #[derive(Default)]
 struct Gathered {
     objects: Vec<Outgoing>,
-    failed: Vec<Outcome>,
+    failed: Vec<(PathBuf, FileError)>,
     skipped: usize,
 }
 
@@ -131,9 +150,7 @@ fn add(path: &Path, named: bool, into: &mut Gathered) {
     match read_meta(path) {
         Ok(object) => into.objects.push(object),
         Err(FileError::NotPart10) if !named => into.skipped += 1,
-        Err(error) => {
-            into.failed.push(Outcome { path: path.to_owned(), bytes: 0, result: Err(Failure::File(error)) });
-        }
+        Err(error) => into.failed.push((path.to_owned(), error)),
     }
 }
 
@@ -142,7 +159,7 @@ struct Tally {
     total: usize,
     sent: usize,
     bytes: u64,
-    failed: Vec<(PathBuf, Failure)>,
+    failed: Vec<(String, Failure)>,
     began: Instant,
     shown: Instant,
     live: bool,
@@ -156,11 +173,11 @@ impl Tally {
 
     fn add(&mut self, outcome: Outcome) {
         match outcome.result {
-            Ok(()) => {
+            Ok(_status) => {
                 self.sent += 1;
                 self.bytes += outcome.bytes;
             }
-            Err(failure) => self.failed.push((outcome.path, failure)),
+            Err(failure) => self.failed(outcome.object.to_string(), failure),
         }
         let every = Duration::from_millis(if self.live { 200 } else { 5000 });
         if self.shown.elapsed() >= every {
@@ -172,6 +189,10 @@ impl Tally {
         }
     }
 
+    fn failed(&mut self, what: String, failure: Failure) {
+        self.failed.push((what, failure));
+    }
+
     fn rate(&self) -> String {
         let seconds = self.began.elapsed().as_secs_f64().max(0.001);
         let megabytes = self.bytes as f64 / 1e6;
@@ -179,8 +200,8 @@ impl Tally {
     }
 
     fn summary(self) -> Result<(), SendError> {
-        for (path, failure) in &self.failed {
-            println!("FAILED {}: {failure}", path.display());
+        for (what, failure) in &self.failed {
+            println!("FAILED {what}: {failure}");
         }
         println!(
             "sent {} of {} objects, {:.1} MB, in {:.2} s: {}",

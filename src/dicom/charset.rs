@@ -9,6 +9,7 @@ use encoding_rs::{
     ISO_8859_8, ISO_8859_15, SHIFT_JIS, UTF_8, WINDOWS_874, WINDOWS_1254,
 };
 
+use super::compose::Repertoire;
 use super::dataset::trim;
 
 const ESC: u8 = 0x1B;
@@ -106,6 +107,18 @@ impl Charset {
     pub(super) fn from_element(bytes: &[u8]) -> Self {
         let text = String::from_utf8_lossy(bytes);
         Self { terms: text.split('\\').take(16).map(Term::from_label).collect() }
+    }
+
+    /// In what whoever writes so reads Chinese answers.
+    pub fn to_answer_in(&self) -> Repertoire {
+        let declared = |term| self.terms.contains(&term);
+        if declared(Term::Gb18030) {
+            Repertoire::Gb18030
+        } else if declared(Term::Gb2312) {
+            Repertoire::Gb2312
+        } else {
+            Repertoire::Utf8
+        }
     }
 
     /// A value as text, delimiters and padding left in.

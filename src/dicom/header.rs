@@ -41,6 +41,21 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// For the data sets of messages, which were bounded on their way in.
+    pub fn message() -> Self {
+        Self {
+            value: 1024 * 1024,
+            table: 1024 * 1024,
+            total: 4 * 1024 * 1024,
+            depth: 16,
+            elements: 32_768,
+            fragments: 0,
+            inflated: 0,
+        }
+    }
+}
+
 /// Why bytes could not be walked as DICOM. Offsets count from the start of what was walked.
 #[derive(Debug, thiserror::Error)]
 pub enum WalkError {

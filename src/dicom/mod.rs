@@ -4,6 +4,7 @@
 //! in a [`Header`] or a [`WalkError`]. Pure: it does no I/O but reading what it is given, and never decodes a pixel.
 
 mod charset;
+mod compose;
 mod dataset;
 mod file_meta;
 mod fragments;
@@ -24,6 +25,7 @@ mod walker;
 mod write;
 
 pub use charset::Charset;
+pub use compose::{Composed, Repertoire};
 pub use dataset::{Dataset, Element, Value};
 pub use dicom_core::{Tag, VR};
 pub use dicom_dictionary_std::{tags, uids};
@@ -34,8 +36,8 @@ pub use json::to_json;
 pub use matching::{BadKey, Matching, Pattern};
 pub use name::PersonName;
 pub use spelling::{FuzzyName, NameKind, fuzzy, search_forms};
-pub use walker::{walk, walk_bytes};
-pub use write::{NewPixels, Piece, PixelValue, RewriteError, Rewritten, fragment_head, rewrite};
+pub use walker::{walk, walk_bytes, walk_data_set};
+pub use write::{NewPixels, Piece, PixelValue, Plain, RewriteError, Rewritten, fragment_head, rewrite};
 
 #[cfg(test)]
 pub(crate) mod tests;

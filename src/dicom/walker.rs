@@ -75,6 +75,22 @@ pub fn walk_bytes(bytes: &[u8], limits: &Limits) -> Result<Header, WalkError> {
     walk(Cursor::new(bytes), limits)
 }
 
+/// Walks the whole data set of a message, written as `transfer_syntax` says or as it turns out to be. What could not be
+/// kept whole is refused: a key left out would change what a query asks.
+pub fn walk_data_set(bytes: &[u8], transfer_syntax: &str, limits: &Limits) -> Result<Dataset, WalkError> {
+    let mut stream = Stream::seekable(Cursor::new(bytes))?;
+    let mut state = State::new(limits);
+    let encoding = find_encoding(&mut stream, transfer_syntax, true)?;
+    let dataset = Walker { stream: &mut stream, state: &mut state }.top(encoding)?;
+    if state.shortened {
+        return Err(WalkError::TooManyElements(limits.elements));
+    }
+    match state.damaged.first() {
+        Some(&tag) => Err(WalkError::NotAnItem { offset: 0, tag }),
+        None => Ok(dataset),
+    }
+}
+
 /// PS3.10 7.1. The letters alone can be part of a bare data set's values, so what stands around them counts too.
 fn has_preamble(start: &[u8]) -> bool {
     let bare = matches!(start, [8, 0, _, _, v0, v1, ..] if VR::from_binary([*v0, *v1]).is_some());

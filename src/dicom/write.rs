@@ -1,4 +1,4 @@
-//! An instance written anew with another coding of its pixels: Explicit VR Little Endian (PS3.5 A.2), or compressed (A.4).
+//! An instance written anew with another coding: Implicit or Explicit VR Little Endian (PS3.5 A.1, A.2), or compressed (A.4).
 //!
 //! Only on the way out; what is stored stays as it is. Values that the walk did not keep are taken from the stored bytes
 //! when the pieces are sent, so nothing here is larger than what the walk kept.
@@ -6,7 +6,7 @@
 use super::dataset::{Dataset, Element, Value};
 use super::header::{Encoding, Header};
 use super::vr::{has_long_length, number_width};
-use super::{Tag, VR, tags};
+use super::{Tag, VR, tags, uids};
 
 /// A part of the new file, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +22,9 @@ pub enum Piece {
 /// The new file around its pixels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rewritten {
-    /// Preamble, file meta, and the data set up to and with the head of Pixel Data.
+    /// Preamble, prefix and file meta (PS3.10 7.1).
+    pub file_meta: Vec<u8>,
+    /// The data set up to and with the head of Pixel Data.
     pub before: Vec<Piece>,
     /// What follows Pixel Data.
     pub after: Vec<Piece>,
@@ -62,14 +64,40 @@ pub enum RewriteError {
     TooLong,
 }
 
-/// `header` for `transfer_syntax`, which has explicit VRs and little endian; `pixels`: what stands for the stored Pixel
+/// The two encodings that every receiver can be asked to take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plain {
+    Explicit,
+    Implicit,
+}
+
+impl Plain {
+    pub fn of_transfer_syntax(uid: &str) -> Option<Self> {
+        match uid {
+            uids::EXPLICIT_VR_LITTLE_ENDIAN => Some(Plain::Explicit),
+            uids::IMPLICIT_VR_LITTLE_ENDIAN => Some(Plain::Implicit),
+            _ => None,
+        }
+    }
+
+    pub fn transfer_syntax(self) -> &'static str {
+        match self {
+            Plain::Explicit => uids::EXPLICIT_VR_LITTLE_ENDIAN,
+            Plain::Implicit => uids::IMPLICIT_VR_LITTLE_ENDIAN,
+        }
+    }
+}
+
+/// `header` for `transfer_syntax`, which is little endian and not deflated; `pixels`: what stands for the stored Pixel
 /// Data, none where there is none.
 pub fn rewrite(header: &Header, transfer_syntax: &str, pixels: Option<NewPixels>) -> Result<Rewritten, RewriteError> {
     if header.shortened || !header.damaged.is_empty() || has_unmovable(header, &header.dataset) {
         return Err(RewriteError::NotWhole);
     }
-    let mut writer = Writer::default();
-    writer.file_meta(header, transfer_syntax)?;
+    let file_meta = file_meta(header, transfer_syntax)?;
+    // Compressed ones are explicit (PS3.5 A.4).
+    let form = Plain::of_transfer_syntax(transfer_syntax).unwrap_or(Plain::Explicit);
+    let mut writer = Writer::new(form);
     let pixel_tag = header.pixel_data.as_ref().filter(|_| pixels.is_some()).map(|p| p.tag);
     let (before, after): (Vec<&Element>, Vec<&Element>) =
         header.dataset.elements().iter().partition(|e| pixel_tag.is_none_or(|tag| e.tag < tag));
@@ -94,14 +122,14 @@ pub fn rewrite(header: &Header, transfer_syntax: &str, pixels: Option<NewPixels>
             }
         }
     }
-    let before = std::mem::take(&mut writer).finish();
+    let before = std::mem::replace(&mut writer, Writer::new(form)).finish();
     if pixel_tag.is_some() && pixels.is_some_and(|p| p.value == PixelValue::Fragments) {
         writer.delimiter(0xE0DD, 0);
     }
     for element in after {
         writer.element(element)?;
     }
-    Ok(Rewritten { before, after: writer.finish() })
+    Ok(Rewritten { file_meta, before, after: writer.finish() })
 }
 
 /// Whether a value lies in the stored file and cannot be copied from there: it is deflated, or its numbers have the
@@ -116,36 +144,42 @@ fn has_unmovable(header: &Header, set: &Dataset) -> bool {
     })
 }
 
-#[derive(Default)]
-struct Writer {
+/// PS3.10 7.1: the stored file meta with another transfer syntax.
+fn file_meta(header: &Header, transfer_syntax: &str) -> Result<Vec<u8>, RewriteError> {
+    let mut group = Writer::new(Plain::Explicit);
+    for element in header.file_meta.elements() {
+        match element.tag {
+            Tag(0x0002, 0x0000) => {}
+            tags::TRANSFER_SYNTAX_UID => group.plain(element.tag, VR::UI, transfer_syntax.as_bytes()),
+            _ => group.element(element)?,
+        }
+    }
+    let length = u32::try_from(group.bytes.len()).map_err(|_| RewriteError::TooLong)?;
+    let mut file = Writer::new(Plain::Explicit);
+    file.bytes.extend_from_slice(&[0; 128]);
+    file.bytes.extend_from_slice(b"DICM");
+    file.plain(Tag(0x0002, 0x0000), VR::UL, &length.to_le_bytes());
+    file.bytes.append(&mut group.bytes);
+    Ok(file.bytes)
+}
+
+/// Elements into bytes, little endian.
+pub(super) struct Writer {
+    form: Plain,
     done: Vec<Piece>,
-    bytes: Vec<u8>,
+    pub(super) bytes: Vec<u8>,
 }
 
 impl Writer {
+    pub(super) fn new(form: Plain) -> Self {
+        Self { form, done: Vec::new(), bytes: Vec::new() }
+    }
+
     fn finish(mut self) -> Vec<Piece> {
         if !self.bytes.is_empty() {
             self.done.push(Piece::Bytes(self.bytes));
         }
         self.done
-    }
-
-    /// PS3.10 7.1: the stored file meta with another transfer syntax.
-    fn file_meta(&mut self, header: &Header, transfer_syntax: &str) -> Result<(), RewriteError> {
-        let mut group = Writer::default();
-        for element in header.file_meta.elements() {
-            match element.tag {
-                Tag(0x0002, 0x0000) => {}
-                tags::TRANSFER_SYNTAX_UID => group.plain(element.tag, VR::UI, transfer_syntax.as_bytes()),
-                _ => group.element(element)?,
-            }
-        }
-        self.bytes.extend_from_slice(&[0; 128]);
-        self.bytes.extend_from_slice(b"DICM");
-        let length = u32::try_from(group.bytes.len()).map_err(|_| RewriteError::TooLong)?;
-        self.plain(Tag(0x0002, 0x0000), VR::UL, &length.to_le_bytes());
-        self.bytes.append(&mut group.bytes);
-        Ok(())
     }
 
     /// An element of the top level, changed where the pixels changed.
@@ -164,15 +198,15 @@ impl Writer {
         match &element.value {
             Value::Bytes(bytes) => self.plain(element.tag, element.vr, bytes),
             Value::Items(items) => {
-                self.head(element.tag, VR::SQ, u32::MAX);
+                self.begin_sequence(element.tag);
                 for item in items {
-                    self.delimiter(0xE000, u32::MAX);
+                    self.begin_item();
                     for element in item.elements().iter().filter(|e| e.tag.1 != 0) {
                         self.element(element)?;
                     }
-                    self.delimiter(0xE00D, 0);
+                    self.end_item();
                 }
-                self.delimiter(0xE0DD, 0);
+                self.end_sequence();
             }
             Value::Elsewhere { offset, length } => {
                 // A damaged sequence, or fragments: neither can be copied as a value.
@@ -189,7 +223,23 @@ impl Writer {
         Ok(())
     }
 
-    fn plain(&mut self, tag: Tag, vr: VR, bytes: &[u8]) {
+    pub(super) fn begin_sequence(&mut self, tag: Tag) {
+        self.head(tag, VR::SQ, u32::MAX);
+    }
+
+    pub(super) fn begin_item(&mut self) {
+        self.delimiter(0xE000, u32::MAX);
+    }
+
+    pub(super) fn end_item(&mut self) {
+        self.delimiter(0xE00D, 0);
+    }
+
+    pub(super) fn end_sequence(&mut self) {
+        self.delimiter(0xE0DD, 0);
+    }
+
+    pub(super) fn plain(&mut self, tag: Tag, vr: VR, bytes: &[u8]) {
         self.head(tag, vr, bytes.len().next_multiple_of(2) as u32);
         self.bytes.extend_from_slice(bytes);
         if bytes.len() % 2 == 1 {
@@ -199,10 +249,13 @@ impl Writer {
     }
 
     fn head(&mut self, tag: Tag, vr: VR, length: u32) {
-        let short = u16::try_from(length).ok().filter(|_| !has_long_length(vr));
         self.bytes.extend_from_slice(&tag.0.to_le_bytes());
         self.bytes.extend_from_slice(&tag.1.to_le_bytes());
-        match short {
+        if self.form == Plain::Implicit {
+            self.bytes.extend_from_slice(&length.to_le_bytes());
+            return;
+        }
+        match u16::try_from(length).ok().filter(|_| !has_long_length(vr)) {
             Some(length) => {
                 self.bytes.extend_from_slice(&vr.to_bytes());
                 self.bytes.extend_from_slice(&length.to_le_bytes());

@@ -15,6 +15,7 @@ mod handshake;
 mod invoker;
 mod listener;
 mod negotiation;
+mod object;
 mod operations;
 mod pdu;
 mod pdv;

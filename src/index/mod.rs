@@ -33,6 +33,7 @@ pub mod quarantine;
 pub mod rebuild;
 pub mod reports;
 pub mod restored;
+pub mod retrieve;
 pub mod sessions;
 #[cfg(test)]
 pub mod testing;

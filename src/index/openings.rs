@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::archive::site_of_study;
 use super::{Error, Event, EventKind, Result, Tx, on};
-use crate::domain::{AccountId, CaseId, Micros, ReportId, SiteId, StudyId, TokenId};
+use crate::domain::{AccountId, CaseId, DeviceId, Micros, ReportId, SiteId, StudyId, TokenId};
 
 /// After this long, looking at the same again is opening it again.
 pub const ONE_OPENING: Duration = Duration::from_secs(10 * 60);
@@ -17,6 +17,12 @@ pub const ONE_OPENING: Duration = Duration::from_secs(10 * 60);
 pub enum Opener {
     Person(AccountId),
     Machine(TokenId),
+    /// By C-GET or C-MOVE; `None`: a sender that nobody registered.
+    Device {
+        asked: Option<DeviceId>,
+        /// Who gets the images.
+        to: Option<DeviceId>,
+    },
 }
 
 /// At what.
@@ -32,6 +38,10 @@ impl Opener {
         match self {
             Opener::Person(account) => format!("account:{account}"),
             Opener::Machine(token) => format!("token:{token}"),
+            Opener::Device { asked, to } => {
+                let [asked, to] = [asked, to].map(|device| device.map_or("?".to_owned(), |device| device.to_string()));
+                format!("device:{asked}>{to}")
+            }
         }
     }
 }
@@ -75,6 +85,7 @@ pub async fn open(tx: &mut Tx, opener: Opener, subject: Subject, now: Micros) ->
     event = match opener {
         Opener::Person(account) => event.by(account),
         Opener::Machine(token) => event.detail(json!({ "token": token })),
+        Opener::Device { asked, to } => event.detail(json!({ "device": asked, "to": to })),
     };
     tx.event(&event).await?;
     Ok(true)
@@ -152,7 +163,12 @@ mod tests {
             assert!(opens(&db, token, Subject::Report(ReportId(seeded.report)), 0).await);
             assert!(opens(&db, token, Subject::Study(StudyId(seeded.study)), 0).await, "a study is not its report");
             let by_token = |kind: &str| (kind.to_owned(), None, r#"{"token":3}"#.to_owned());
-            assert_eq!(openings(&db).await, [by_token("report.opened"), by_token("study.opened")]);
+            let device = |to| Opener::Device { asked: Some(DeviceId(5)), to: Some(DeviceId(to)) };
+            assert!(opens(&db, device(5), Subject::Study(StudyId(seeded.study)), 0).await);
+            assert!(opens(&db, device(6), Subject::Study(StudyId(seeded.study)), 0).await, "others got the images");
+            let by_device = |to| ("study.opened".to_owned(), None, format!(r#"{{"device":5,"to":{to}}}"#));
+            let expected = [by_token("report.opened"), by_token("study.opened"), by_device(5), by_device(6)];
+            assert_eq!(openings(&db).await, expected);
         })
         .await;
     }

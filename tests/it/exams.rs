@@ -19,6 +19,7 @@ const COUNTED: usize = 12;
 #[derive(Debug, Clone)]
 pub struct Exposure {
     pub outgoing: Outgoing,
+    pub path: PathBuf,
     pub study: String,
 }
 
@@ -29,7 +30,7 @@ impl Exposure {
 
     /// The bytes of its data set.
     pub fn dataset(&self) -> Vec<u8> {
-        dataset(&std::fs::read(&self.outgoing.path).expect("a file that was made")).to_vec()
+        dataset(&std::fs::read(&self.path).expect("a file that was made")).to_vec()
     }
 }
 
@@ -74,7 +75,7 @@ impl Exams {
             sample.instance.renamed(self.instances, &mut bytes);
             let path = self.folder.join(format!("{}.dcm", self.instances));
             std::fs::write(&path, &bytes).expect("a file");
-            Exposure { outgoing: read_meta(&path).expect("a Part-10 file"), study }
+            Exposure { outgoing: read_meta(&path).expect("a Part-10 file"), path, study }
         });
         made.collect()
     }

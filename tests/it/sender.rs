@@ -5,7 +5,6 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -118,20 +117,21 @@ impl Shared {
     /// Whether all got their answers.
     async fn send(&self, exposures: VecDeque<Exposure>) -> bool {
         let objects = exposures.iter().map(|exposure| exposure.outgoing.clone()).collect();
-        let mut pending: HashMap<PathBuf, Exposure> =
-            exposures.into_iter().map(|exposure| (exposure.outgoing.path.clone(), exposure)).collect();
+        let mut pending: HashMap<String, Exposure> =
+            exposures.into_iter().map(|exposure| (exposure.uid().to_owned(), exposure)).collect();
         let (outcomes, mut decided) = mpsc::channel::<Outcome>(256);
         let note = async {
-            while let Some(Outcome { path, result, .. }) = decided.recv().await {
+            while let Some(Outcome { object, result, .. }) = decided.recv().await {
                 match result {
-                    Ok(()) => {
-                        let exposure = pending.remove(&path).expect("an outcome of what was sent, and only one");
+                    Ok(_) => {
+                        let exposure =
+                            pending.remove(&object.sop_instance).expect("an outcome of what was sent, and only one");
                         self.state().acknowledged.insert(exposure.uid().to_owned(), exposure);
                     }
                     Err(Failure::Association(_)) => {}
                     Err(failure) => {
-                        pending.remove(&path);
-                        self.state().refused.push(format!("{}: {failure}", path.display()));
+                        pending.remove(&object.sop_instance);
+                        self.state().refused.push(format!("{object}: {failure}"));
                     }
                 }
             }

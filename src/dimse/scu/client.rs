@@ -1,18 +1,19 @@
 //! The requestor's side of one association (PS3.8 section 9.2).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
-use super::feed::{Feed, Step};
-use super::{Failure, Kind, Outcome, Outgoing, Queue, ScuOptions};
-use crate::dimse::command::{C_ECHO_RSP, C_STORE_RSP, Command, Status, echo_request};
-use crate::dimse::pdu::{self, AssociateAc, AssociateRq, ContextOutcome, ProposedContext, UserInformation};
+use super::feed::{Feed, Held, InHand, Step};
+use super::{Failure, Kind, Outcome, Queue, ScuOptions, Waiting};
+use crate::dimse::command::{C_ECHO_RSP, C_STORE_RSP, Command, Originator, Status, echo_request};
+use crate::dimse::pdu::{self, AssociateAc, AssociateRq, ContextOutcome, PduHeader, ProposedContext, UserInformation};
 use crate::dimse::pdv::{PDV_HEADER, PdvHeader, command_pdus};
 use crate::dimse::transport::{Inbound, Outbound, split};
 use crate::ingest::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION};
@@ -36,8 +37,10 @@ pub enum ScuError {
     Protocol(&'static str),
     #[error("the association is closed")]
     Closed,
-    #[error("a file could not be read to its end")]
-    File,
+    #[error("an object could not be read to its end")]
+    Source,
+    #[error("the receiver did not answer within {0:?}")]
+    Silent(Duration),
 }
 
 /// An open association.
@@ -48,14 +51,22 @@ pub struct Client {
     peer_max: u32,
     window: usize,
     our_max: u32,
+    patience: Duration,
+    originator: Option<Originator>,
 }
 
-/// Objects sent and not yet answered, by message id.
-type Outstanding = Mutex<HashMap<u16, (Box<Outgoing>, u64)>>;
+/// An association that ended before its queue did.
+pub(super) struct Broken {
+    pub error: Arc<ScuError>,
+    /// What was under way.
+    pub unanswered: Vec<Waiting>,
+    /// Objects that were decided before.
+    pub answered: usize,
+}
 
 impl Client {
     /// Connects and negotiates one context for each of `kinds`, at most 128.
-    pub async fn connect(options: &ScuOptions, kinds: &[Kind]) -> Result<Self, ScuError> {
+    pub async fn connect(options: &ScuOptions, kinds: &BTreeSet<Kind>) -> Result<Self, ScuError> {
         let stream = timeout(options.connect, TcpStream::connect(options.address))
             .await
             .map_err(|_| ScuError::NoConnection(options.connect))??;
@@ -100,99 +111,55 @@ impl Client {
             peer_max: accepted.user.max_length,
             window: usize::from(window.max(1)),
             our_max: options.max_pdu.max(1024),
+            patience: options.patience,
+            originator: options.originator.clone(),
         })
     }
 
     /// Sends what is in `queue` until it is empty; each object's fate goes to `outcomes`.
-    pub(super) async fn send_queue(
-        &mut self,
-        queue: Queue,
-        outcomes: &mpsc::Sender<Outcome>,
-    ) -> Result<(), Arc<ScuError>> {
-        let (steps, mut next_steps) = mpsc::channel(AHEAD);
+    pub(super) async fn send_queue(&mut self, queue: Queue, outcomes: &mpsc::Sender<Outcome>) -> Result<(), Broken> {
+        let (steps, next_steps) = mpsc::channel(AHEAD);
         let (give_back, spent) = std::sync::mpsc::channel();
+        let in_hand = InHand::default();
         let feed = Feed {
             queue,
+            in_hand: in_hand.clone(),
             contexts: self.contexts.clone(),
+            originator: self.originator.clone(),
             peer_max: self.peer_max,
             our_max: self.our_max,
             steps,
             spent,
+            runtime: Handle::current(),
         };
         let reading = tokio::task::spawn_blocking(move || feed.run());
-
-        let window = Arc::new(Semaphore::new(self.window));
-        let outstanding = Outstanding::default();
-        let (outbound, inbound) = (&self.outbound, &mut self.inbound);
-        let sending = async {
-            while let Some(step) = next_steps.recv().await {
-                let pdus = match step {
-                    Step::Begin { message_id, object, bytes, pdus } => {
-                        let permit = window.acquire().await.map_err(|_| ScuError::Closed)?;
-                        permit.forget();
-                        lock(&outstanding).insert(message_id, (object, bytes));
-                        pdus
-                    }
-                    Step::More(pdus) => pdus,
-                    Step::Unsendable(outcome) => {
-                        outcomes.send(*outcome).await.map_err(|_| ScuError::Closed)?;
-                        continue;
-                    }
-                    Step::Broken => return Err(ScuError::File),
-                };
-                outbound.send(&pdus).await?;
-                // The reader may be done and gone; then the buffer is, too.
-                drop(give_back.send(pdus));
-            }
-            // All answered once every permit is back.
-            drop(window.acquire_many(self.window as u32).await.map_err(|_| ScuError::Closed)?);
-            Ok(())
+        let exchange = Exchange {
+            outbound: self.outbound.clone(),
+            window: Semaphore::new(self.window),
+            window_size: self.window,
+            patience: self.patience,
+            in_hand: in_hand.clone(),
+            outcomes,
         };
-        let receiving = async {
-            loop {
-                let response = response(inbound).await?;
-                let (object, bytes) =
-                    lock(&outstanding).remove(&response.message_id).ok_or(ScuError::Protocol("answer to nothing"))?;
-                let status = response.status.ok_or(ScuError::Protocol("answer without a status"))?;
-                let result = if status.is_stored() { Ok(()) } else { Err(Failure::Refused(status)) };
-                let outcome = Outcome { path: object.path, bytes, result };
-                outcomes.send(outcome).await.map_err(|_| ScuError::Closed)?;
-                window.add_permits(1);
-            }
+        let mut answered = 0;
+        let ended = tokio::select! {
+            sent = exchange.send(next_steps, give_back) => sent,
+            failed = exchange.receive(&mut self.inbound, &mut answered) => Err(failed),
         };
-        let ended: Result<(), ScuError> = tokio::select! {
-            sent = sending => sent,
-            failed = receiving => failed,
-        };
-        drop(next_steps);
         drop(reading.await);
         let Err(error) = ended else { return Ok(()) };
-        self.give_up(error, outstanding, outcomes).await
-    }
-
-    /// Aborts, and tells of everything that was never answered.
-    async fn give_up(
-        &self,
-        error: ScuError,
-        outstanding: Outstanding,
-        outcomes: &mpsc::Sender<Outcome>,
-    ) -> Result<(), Arc<ScuError>> {
         // The peer may be gone already.
         drop(self.outbound.send(&pdu::encode_abort(pdu::AbortReason::NotSpecified)).await);
-        let error = Arc::new(error);
-        let unanswered = outstanding.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-        for (object, bytes) in unanswered.into_values() {
-            let result = Err(Failure::Association(error.clone()));
-            outcomes.send(Outcome { path: object.path, bytes, result }).await.map_err(|_| ScuError::Closed)?;
-        }
-        Err(error)
+        let unanswered = in_hand.lock().drain().map(|(_, held)| held.waiting).collect();
+        Err(Broken { error: Arc::new(error), unanswered, answered })
     }
 
     /// C-ECHO (PS3.7 9.1.5) on the first accepted context.
     pub async fn echo(&mut self) -> Result<Status, ScuError> {
         let context = self.contexts.values().copied().next().ok_or(ScuError::Protocol("no context accepted"))?;
         self.outbound.send(&command_pdus(context, &echo_request(1), self.peer_max)).await?;
-        let answer = response(&mut self.inbound).await?;
+        let header = self.inbound.header().await?;
+        let answer = response(&mut self.inbound, header).await?;
         if answer.field != C_ECHO_RSP {
             return Err(ScuError::Protocol("not the answer to an echo"));
         }
@@ -210,8 +177,92 @@ impl Client {
     }
 }
 
-fn lock(outstanding: &Outstanding) -> std::sync::MutexGuard<'_, HashMap<u16, (Box<Outgoing>, u64)>> {
-    outstanding.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+/// What the sending and the receiving half of one queue share.
+struct Exchange<'a> {
+    outbound: Outbound,
+    window: Semaphore,
+    window_size: usize,
+    patience: Duration,
+    in_hand: InHand,
+    outcomes: &'a mpsc::Sender<Outcome>,
+}
+
+impl Exchange<'_> {
+    /// Sends what the feed hands over, and waits until all of it is answered.
+    async fn send(
+        &self,
+        mut steps: mpsc::Receiver<Step>,
+        give_back: std::sync::mpsc::Sender<Vec<u8>>,
+    ) -> Result<(), ScuError> {
+        while let Some(step) = steps.recv().await {
+            let (message_id, first, last, bytes, pdus) = match step {
+                Step::Pdus { message_id, first, last, bytes, pdus } => (message_id, first, last, bytes, pdus),
+                Step::Unsendable(message_id, failure) => {
+                    self.decided(message_id, Err(failure)).await?;
+                    continue;
+                }
+                Step::Broken(message_id, failure) => {
+                    self.decided(message_id, Err(failure)).await?;
+                    return Err(ScuError::Source);
+                }
+            };
+            if first {
+                self.window.acquire().await.map_err(|_| ScuError::Closed)?.forget();
+            }
+            self.outbound.send(&pdus).await?;
+            if let Some(held) = self.in_hand.lock().get_mut(&message_id) {
+                held.bytes += bytes;
+                held.sent = last.then(Instant::now);
+            }
+            // The reader may be done and gone; then the buffer is, too.
+            drop(give_back.send(pdus));
+        }
+        // All answered once every permit is back.
+        drop(self.window.acquire_many(self.window_size as u32).await.map_err(|_| ScuError::Closed)?);
+        Ok(())
+    }
+
+    /// Takes answers until something goes wrong.
+    async fn receive(&self, inbound: &mut Inbound, answered: &mut usize) -> ScuError {
+        loop {
+            match self.one_answer(inbound).await {
+                Ok(true) => *answered += 1,
+                Ok(false) => {}
+                Err(error) => return error,
+            }
+        }
+    }
+
+    /// False where nothing came because nothing was due.
+    async fn one_answer(&self, inbound: &mut Inbound) -> Result<bool, ScuError> {
+        let header = match timeout(self.patience, inbound.header()).await {
+            Ok(header) => header?,
+            Err(_) if self.is_overdue() => return Err(ScuError::Silent(self.patience)),
+            Err(_) => return Ok(false),
+        };
+        let response = response(inbound, header).await?;
+        let status = response.status.ok_or(ScuError::Protocol("answer without a status"))?;
+        let result = if status.is_stored() { Ok(status) } else { Err(Failure::Refused(status)) };
+        if !self.decided(response.message_id, result).await? {
+            return Err(ScuError::Protocol("answer to nothing"));
+        }
+        self.window.add_permits(1);
+        Ok(true)
+    }
+
+    /// Something was sent to its end long ago and is not answered.
+    fn is_overdue(&self) -> bool {
+        let late = |held: &Held| held.sent.is_some_and(|sent| sent.elapsed() >= self.patience);
+        self.in_hand.lock().values().any(late)
+    }
+
+    /// Reports what became of an object; false: there is no such one.
+    async fn decided(&self, message_id: u16, result: Result<Status, Failure>) -> Result<bool, ScuError> {
+        let Some(Held { waiting, bytes, .. }) = self.in_hand.lock().remove(&message_id) else { return Ok(false) };
+        let outcome = Outcome { object: waiting.object, bytes, result };
+        self.outcomes.send(outcome).await.map_err(|_| ScuError::Closed)?;
+        Ok(true)
+    }
 }
 
 /// The answer to the association request.
@@ -239,11 +290,13 @@ async fn aborted(inbound: &mut Inbound) -> ScuError {
     }
 }
 
-/// The next response. Data sets are none of ours: neither C-ECHO nor C-STORE has one in its answer.
-async fn response(inbound: &mut Inbound) -> Result<Command, ScuError> {
+/// The response that begins with the PDU of `header`. Data sets are none of ours: neither C-ECHO nor C-STORE has one in
+/// its answer.
+async fn response(inbound: &mut Inbound, first: Option<PduHeader>) -> Result<Command, ScuError> {
     let mut command = Vec::new();
+    let mut next = first;
     loop {
-        let Some(header) = inbound.header().await? else { return Err(ScuError::Closed) };
+        let header = next.ok_or(ScuError::Closed)?;
         match header.kind {
             pdu::P_DATA_TF if header.length <= MAX_ANSWER => {}
             pdu::ABORT => return Err(aborted(inbound).await),
@@ -271,5 +324,6 @@ async fn response(inbound: &mut Inbound) -> Result<Command, ScuError> {
                 _ => Err(ScuError::Protocol("not a response")),
             };
         }
+        next = inbound.header().await?;
     }
 }

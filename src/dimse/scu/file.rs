@@ -2,23 +2,14 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::Kind;
+use super::{Body, Kind, Outgoing};
 
 /// Preamble, prefix and a file meta group of any sensible length.
 const MAX_META: u64 = 64 * 1024;
 /// Enough for any usual one.
 const FIRST_READ: u64 = 1024;
-
-/// One file to be sent.
-#[derive(Debug, Clone)]
-pub struct Outgoing {
-    pub path: PathBuf,
-    pub kind: Kind,
-    pub sop_instance: String,
-    pub dataset_offset: u64,
-}
 
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
@@ -48,14 +39,14 @@ pub fn read_meta(path: &Path) -> Result<Outgoing, FileError> {
         meta = parse(&bytes, true);
     }
     let meta = meta.ok_or(FileError::Incomplete("its end"))?;
+    let body = Body::File { path: path.to_owned(), dataset_offset: meta.end, anew: None };
     Ok(Outgoing {
-        path: path.to_owned(),
         kind: Kind {
             sop_class: meta.sop_class.ok_or(FileError::Incomplete("the SOP class"))?,
             transfer_syntax: meta.transfer_syntax.ok_or(FileError::Incomplete("the transfer syntax"))?,
         },
         sop_instance: meta.sop_instance.ok_or(FileError::Incomplete("the SOP instance"))?,
-        dataset_offset: meta.end,
+        body,
     })
 }
 

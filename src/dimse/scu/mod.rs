@@ -1,26 +1,29 @@
 //! The sending side: opens associations, pushes objects by C-STORE, and says what became of each.
 //!
-//! A thread reads each association's files and cuts them into PDUs ahead of the socket, so that neither waits for the
-//! other and no file is held whole. Where the receiver grants an asynchronous operations window, several objects are under
-//! way at a time. It never changes a data set: an object goes out in the transfer syntax it is in, or not at all.
+//! A thread reads each association's objects and cuts them into PDUs ahead of the socket, so that neither waits for the
+//! other and no object is held whole. Where the receiver grants an asynchronous operations window, several objects are
+//! under way at a time. An object goes out in the transfer syntax it is in where the receiver takes that, else anew without
+//! compression if its source can do so. An association that breaks is opened again as long as objects get through.
 
 mod client;
 mod feed;
 mod file;
+mod session;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 pub use client::{Client, ScuError};
-pub use file::{FileError, Outgoing, read_meta};
+pub use file::{FileError, read_meta};
+pub use session::Session;
 
-use super::command::Status;
+use super::command::{Originator, Status};
+pub use super::object::{Body, DataSet, Kind, Outgoing, Source, SourceError};
 use super::pdu::MAX_CONTEXTS;
 
 /// Whom to call, as whom, and how hard.
@@ -38,6 +41,8 @@ pub struct ScuOptions {
     pub connect: Duration,
     /// For each response.
     pub patience: Duration,
+    /// On whose behalf, where the objects go out for a C-MOVE.
+    pub originator: Option<Originator>,
 }
 
 impl ScuOptions {
@@ -51,50 +56,75 @@ impl ScuOptions {
             max_pdu: 256 * 1024,
             connect: Duration::from_secs(15),
             patience: Duration::from_secs(120),
+            originator: None,
         }
     }
-}
-
-/// A SOP class in one transfer syntax: what one presentation context carries.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Kind {
-    pub sop_class: String,
-    pub transfer_syntax: String,
 }
 
 /// What became of one object.
 #[derive(Debug)]
 pub struct Outcome {
-    pub path: PathBuf,
+    pub object: Outgoing,
     /// Bytes of the data set sent.
     pub bytes: u64,
-    pub result: Result<(), Failure>,
+    /// The receiver's status where it took the object: success or a warning.
+    pub result: Result<Status, Failure>,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    #[error("the receiver accepts no such object ({sop_class} in {transfer_syntax})")]
-    NotAccepted { sop_class: String, transfer_syntax: String },
+    #[error("the receiver accepts no such object ({} in {})", .0.sop_class, .0.transfer_syntax)]
+    NotAccepted(Kind),
     #[error("refused with status {:04X}", .0.0)]
     Refused(Status),
     #[error("{0}")]
     File(#[from] FileError),
     #[error("{0}")]
+    Source(#[from] SourceError),
+    #[error("{0}")]
     Association(Arc<ScuError>),
 }
 
-/// Objects still to be sent, shared by the associations of one round.
-pub(super) type Queue = Arc<Mutex<VecDeque<Outgoing>>>;
+/// Objects still to be sent; shared by the associations of one round.
+#[derive(Debug, Clone, Default)]
+pub struct Queue(Arc<Mutex<VecDeque<Waiting>>>);
+
+/// An object in the queue, and how often it was under way when its association broke.
+#[derive(Debug)]
+struct Waiting {
+    object: Outgoing,
+    breaks: u8,
+}
+
+impl Queue {
+    pub fn new(objects: impl IntoIterator<Item = Outgoing>) -> Self {
+        let waiting = objects.into_iter().map(|object| Waiting { object, breaks: 0 });
+        Self(Arc::new(Mutex::new(waiting.collect())))
+    }
+
+    /// Takes out whatever is still there; what is under way goes on.
+    pub fn clear(&self) -> Vec<Outgoing> {
+        self.lock().drain(..).map(|waiting| waiting.object).collect()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Waiting>> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
 
 /// Sends every object and reports each on `outcomes` as it is decided. Objects of more kinds than an association has
 /// contexts go in several rounds.
 pub async fn send_all(options: &ScuOptions, objects: Vec<Outgoing>, outcomes: mpsc::Sender<Outcome>) {
-    for (kinds, objects) in rounds(objects) {
+    for (forms, objects) in rounds(objects) {
         let associations = options.associations.clamp(1, objects.len().max(1));
-        let queue: Queue = Arc::new(Mutex::new(objects.into()));
+        let queue = Queue::new(objects);
         let mut running = JoinSet::new();
         for _ in 0..associations {
-            running.spawn(one_association(options.clone(), kinds.clone(), queue.clone(), outcomes.clone()));
+            running.spawn(one_association(options.clone(), forms.clone(), queue.clone(), outcomes.clone()));
         }
         let mut last_error = None;
         while let Some(ended) = running.join_next().await {
@@ -103,10 +133,9 @@ pub async fn send_all(options: &ScuOptions, objects: Vec<Outgoing>, outcomes: mp
             }
         }
         // What no association was left to take.
-        let left = std::mem::take(&mut *queue.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
-        for object in left {
+        for object in queue.clear() {
             let error = last_error.clone().unwrap_or_else(|| Arc::new(ScuError::Closed));
-            let outcome = Outcome { path: object.path, bytes: 0, result: Err(Failure::Association(error)) };
+            let outcome = Outcome { object, bytes: 0, result: Err(Failure::Association(error)) };
             if outcomes.send(outcome).await.is_err() {
                 return;
             }
@@ -114,33 +143,35 @@ pub async fn send_all(options: &ScuOptions, objects: Vec<Outgoing>, outcomes: mp
     }
 }
 
-/// Groups objects so that each group's kinds fit the contexts of one association.
-fn rounds(objects: Vec<Outgoing>) -> Vec<(Vec<Kind>, Vec<Outgoing>)> {
-    let mut of_kind: BTreeMap<Kind, usize> = BTreeMap::new();
-    let mut rounds: Vec<(Vec<Kind>, Vec<Outgoing>)> = Vec::new();
-    for object in objects {
-        let known = of_kind.len();
-        let number = *of_kind.entry(object.kind.clone()).or_insert(known);
-        let round = number / MAX_CONTEXTS;
-        if rounds.len() <= round {
-            rounds.push((Vec::new(), Vec::new()));
-        }
-        let (kinds, members) = &mut rounds[round];
-        if number % MAX_CONTEXTS == kinds.len() {
-            kinds.push(object.kind.clone());
-        }
-        members.push(object);
-    }
-    rounds
-}
-
 async fn one_association(
     options: ScuOptions,
-    kinds: Vec<Kind>,
+    forms: BTreeSet<Kind>,
     queue: Queue,
     outcomes: mpsc::Sender<Outcome>,
 ) -> Result<(), Arc<ScuError>> {
-    let mut client = Client::connect(&options, &kinds).await.map_err(Arc::new)?;
-    client.send_queue(queue, &outcomes).await?;
-    client.release().await.map_err(Arc::new)
+    let mut session = Session::open(options, forms).await?;
+    session.send(&queue, &outcomes).await?;
+    session.close().await
+}
+
+/// Groups objects so that each group's forms fit the contexts of one association.
+fn rounds(objects: Vec<Outgoing>) -> Vec<(BTreeSet<Kind>, Vec<Outgoing>)> {
+    let mut of_kind: HashMap<Kind, usize> = HashMap::new();
+    let mut rounds: Vec<(BTreeSet<Kind>, Vec<Outgoing>)> = Vec::new();
+    for object in objects {
+        let number = *of_kind.entry(object.kind.clone()).or_insert_with(|| {
+            let fits = |round: &BTreeSet<Kind>| {
+                round.len() + object.forms().filter(|form| !round.contains(form)).count() <= MAX_CONTEXTS
+            };
+            match rounds.last() {
+                Some((forms, _)) if fits(forms) => {}
+                _ => rounds.push((BTreeSet::new(), Vec::new())),
+            }
+            rounds.len() - 1
+        });
+        let (forms, members) = &mut rounds[number];
+        forms.extend(object.forms());
+        members.push(object);
+    }
+    rounds
 }

@@ -5,6 +5,10 @@
 //! knows nothing of PDUs, and reaches rows and bytes only through the traits it is given.
 
 pub(super) mod echo;
+pub mod get;
+pub mod mov;
+pub mod query;
+pub mod retrieve;
 pub(super) mod store;
 
 use std::net::IpAddr;

@@ -1,5 +1,6 @@
 //! Associations over loopback: our own sender against our own listener, and peers that behave badly.
 
+mod retrieval;
 mod services;
 
 use std::io::Write;
@@ -113,7 +114,7 @@ impl Running {
 
     async fn assert_alive(&self) {
         let kind = Kind { sop_class: VERIFICATION.into(), transfer_syntax: IMPLICIT.into() };
-        let mut client = Client::connect(&self.options(), &[kind]).await.unwrap();
+        let mut client = Client::connect(&self.options(), &[kind].into()).await.unwrap();
         assert_eq!(client.echo().await.unwrap(), Status::SUCCESS);
         client.release().await.unwrap();
     }
@@ -266,7 +267,7 @@ async fn what_a_failing_disk_did_not_take_is_refused_and_the_next_is_stored() {
 #[tokio::test]
 async fn strangers_are_rejected_with_the_reason() {
     let server = start(DimseConfig::default()).await;
-    let kind = [Kind { sop_class: CT.into(), transfer_syntax: EXPLICIT.into() }];
+    let kind = [Kind { sop_class: CT.into(), transfer_syntax: EXPLICIT.into() }].into();
     let stranger = ScuOptions { calling: "NOBODY".into(), ..server.options() };
     let refused = Client::connect(&stranger, &kind).await.err();
     assert!(matches!(refused, Some(ScuError::Rejected(1, 1, 3))), "{refused:?}");
@@ -284,7 +285,7 @@ async fn strangers_are_rejected_with_the_reason() {
 #[tokio::test]
 async fn limits_hold_per_device_and_in_all() {
     let server = start(DimseConfig { max_per_device: 2, max_associations: 3, ..DimseConfig::default() }).await;
-    let kind = [Kind { sop_class: CT.into(), transfer_syntax: EXPLICIT.into() }];
+    let kind = [Kind { sop_class: CT.into(), transfer_syntax: EXPLICIT.into() }].into();
     let first = Client::connect(&server.options(), &kind).await.unwrap();
     let second = Client::connect(&server.options(), &kind).await.unwrap();
     let refused = Client::connect(&server.options(), &kind).await.err();

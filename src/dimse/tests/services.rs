@@ -137,7 +137,7 @@ fn request(field: u16, message_id: u16, data_set: &[u8], context: u8) -> Vec<u8>
     message_pdus(context, &command, Some(data_set), 16_384)
 }
 
-fn cancel(message_id: u16) -> Vec<u8> {
+pub(super) fn cancel(message_id: u16) -> Vec<u8> {
     let mut command = Vec::new();
     for (element, value) in [(0x0100_u16, C_CANCEL_RQ), (0x0120, message_id), (0x0800, 0x0101)] {
         command.extend_from_slice(&[0, 0]);
@@ -149,7 +149,7 @@ fn cancel(message_id: u16) -> Vec<u8> {
 }
 
 /// A whole message: its command and its data set.
-async fn message(stream: &mut TcpStream) -> (Command, Vec<u8>) {
+pub(super) async fn message(stream: &mut TcpStream) -> (Command, Vec<u8>) {
     let (mut command, mut data_set) = (Vec::new(), Vec::new());
     loop {
         let (kind, body) = read_pdu(stream).await.unwrap();

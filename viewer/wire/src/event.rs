@@ -8,6 +8,8 @@ words! {
         SiteAdded = "site.added",
         SiteRemoved = "site.removed",
         DeviceAdded = "device.added",
+        /// Where it takes objects, or in what it reads text.
+        DeviceChanged = "device.changed",
         DeviceRemoved = "device.removed",
         AccountAdded = "account.added",
         AccountRemoved = "account.removed",
