@@ -1,5 +1,6 @@
 //! One running center: opens the stores, starts every room, and closes them in order.
 
+mod catalogue;
 mod devices;
 mod library;
 mod rooms;
@@ -14,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::delivery::pdf::Printer;
 use crate::dimse::services::Services;
+use crate::dimse::services::find::Find;
 use crate::dimse::services::get::Get;
 use crate::dimse::services::mov::Move;
 use crate::dimse::{self, DimseConfig};
@@ -85,7 +87,8 @@ async fn listen_dimse(
     rooms.start("list of devices", known.clone().follow(db.clone(), stop.clone()));
     let stored = Stored { bytes: ingest.viewing.bytes.clone(), decoder: ingest.viewing.decoder.clone() };
     let library = Arc::new(library::CenterLibrary { db: db.clone(), stored });
-    let services = Services::default().with(Get::new(library.clone())).with(Move::new(library));
+    let find = Find::new(Arc::new(catalogue::CenterCatalogue { db: db.clone() }));
+    let services = Services::default().with(find).with(Get::new(library.clone())).with(Move::new(library));
     let (spool, activity) = (ingest.spool.clone(), ingest.activity.clone());
     rooms.start("listener", dimse::serve(listener, limits, known, spool, activity, services, stop.clone()));
     Ok(address)

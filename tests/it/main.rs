@@ -21,6 +21,7 @@ mod need;
 mod outside;
 #[path = "../../src/index/testing/postgres.rs"]
 mod postgres;
+mod query_retrieve;
 #[path = "../../src/archive/testing/s3.rs"]
 mod s3;
 mod sender;

@@ -30,6 +30,13 @@ pub fn postgres() -> Option<&'static crate::postgres::Server> {
     crate::postgres::server().or_else(|| skip("PostgreSQL (Debian's package `postgresql`)"))
 }
 
+/// A file or folder of the shared test inputs.
+pub fn shared(name: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("YUNYING_SHARED").map_or_else(|| workspace().join("../shared"), PathBuf::from);
+    let path = root.join(name);
+    if path.exists() { Some(path) } else { skip(&format!("the shared test input `../shared/{name}`")) }
+}
+
 /// The built viewer.
 pub fn viewer() -> Option<()> {
     let built = workspace().join("viewer/dist/viewer_bg.wasm").is_file();
@@ -38,9 +45,7 @@ pub fn viewer() -> Option<()> {
 
 /// The shared real DICOM files (`manifest.json`, `pixels.json`), which lie beside the project and not in it.
 pub fn shared_dicom() -> Option<PathBuf> {
-    let shared = std::env::var_os("YUNYING_SHARED").map_or_else(|| workspace().join("../shared"), PathBuf::from);
-    let folder = shared.join("dicom");
-    if folder.is_dir() { Some(folder) } else { skip("the shared test inputs (`../shared/dicom`)") }
+    shared("dicom")
 }
 
 pub fn workspace() -> &'static Path {

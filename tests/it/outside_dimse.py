@@ -27,7 +27,7 @@ from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.presentation import build_context
 
 VERIFICATION = "1.2.840.10008.1.1"
-FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+PRINT = "1.2.840.10008.5.1.1.9"
 MR = "1.2.840.10008.5.1.4.1.1.4"
 JPIP_REFERENCED = "1.2.840.10008.1.2.4.94"
 NOT_A_STORAGE_CLASS = "1.2.840.10008.9.9.9"
@@ -134,7 +134,7 @@ def store(peer, association, size, packing):
 
 
 def unknown_beside_good(peer):
-    contexts = [build_context(NOT_A_STORAGE_CLASS), build_context(FIND), STORE, build_context(CT, JPIP_REFERENCED)]
+    contexts = [build_context(NOT_A_STORAGE_CLASS), build_context(PRINT), STORE, build_context(CT, JPIP_REFERENCED)]
     association = peer.open(contexts)
     answered = association.accepted_contexts + association.rejected_contexts
     # PS3.8 table 9-18: unknown to us, no storage, good, no syntax that carries pixels.

@@ -5,6 +5,7 @@
 //! knows nothing of PDUs, and reaches rows and bytes only through the traits it is given.
 
 pub(super) mod echo;
+pub mod find;
 pub mod get;
 pub mod mov;
 pub mod query;

@@ -140,6 +140,11 @@ pub(super) fn agree(wanted: &[u8], supported: &[bool]) -> Vec<u8> {
     wanted.iter().take(64).zip(supported).map(|(wanted, supported)| u8::from(*wanted == 1 && *supported)).collect()
 }
 
+/// Whether relational queries or retrievals were agreed to.
+pub(super) fn is_relational(request: &Request) -> bool {
+    request.agreed.first() == Some(&1)
+}
+
 #[cfg(test)]
 pub(super) mod testing {
     use std::sync::Arc;

@@ -6,15 +6,19 @@
 
 mod condition;
 mod key;
+mod levels;
 mod names;
 mod rows;
 #[cfg(test)]
 mod tests;
 pub(super) mod text;
+mod walk;
 
 pub use key::{Key, Keys, Level};
+pub use levels::level_of;
 pub(super) use names::{add_names, name_the_unnamed};
 pub use rows::{
     InstanceFound, Page, RequestFound, SeriesFound, StudyFound, instances, requests_of_series, sample_of_series,
     sample_of_study, series, studies,
 };
+pub use walk::{PatientFound, classes_of_studies, instances_below, patients_below, series_below, studies_below};

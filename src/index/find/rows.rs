@@ -64,15 +64,16 @@ pub struct Page {
     pub offset: i64,
 }
 
-const STUDY: &str = "st.id AS study, st.uid AS study_uid, st.study_id, st.accession, st.study_date, st.study_time,
+pub(super) const STUDY: &str =
+    "st.id AS study, st.uid AS study_uid, st.study_id, st.accession, st.study_date, st.study_time,
     st.timezone, st.description AS study_description, st.modalities, st.referring_raw AS referring,
     p.name_raw AS patient_name, p.pid AS patient_id, CASE WHEN p.pid = '' THEN '' ELSE p.issuer END AS issuer, p.sex,
     p.birth_date, (SELECT COUNT(*) FROM series es WHERE es.study_id = st.id) AS study_series,
     st.instances AS study_instances";
-const SERIES: &str = "se.id AS series, se.uid AS series_uid, se.modality, se.number AS series_number,
+pub(super) const SERIES: &str = "se.id AS series, se.uid AS series_uid, se.modality, se.number AS series_number,
     se.description AS series_description, se.body_part, se.performed_date, se.performed_time,
     se.instances AS series_instances";
-const INSTANCE: &str =
+pub(super) const INSTANCE: &str =
     "i.id AS instance, i.sop_uid, i.sop_class, i.transfer_syntax, i.number AS instance_number, i.attrs";
 
 /// The statement of a search, latest exam first; what has no date comes last.

@@ -25,7 +25,7 @@ const SEEDS: [Seed; 4] = [
 ];
 
 /// Two sites; the last patient is the second's.
-async fn seed(db: &Db) -> [SiteId; 2] {
+pub(super) async fn seed(db: &Db) -> [SiteId; 2] {
     let mut tx = db.write().await.unwrap();
     let here = community::add_site(&mut tx, "qh", "清河", "township", Micros(1)).await.unwrap();
     let there = community::add_site(&mut tx, "np", "南坪", "township", Micros(1)).await.unwrap();
@@ -115,7 +115,7 @@ async fn instance(tx: &mut Tx, series: crate::domain::SeriesId, device: crate::d
 
 const ALL: Page = Page { limit: 100, offset: 0 };
 
-fn keys(level: Level, asked: &[(&[Tag], &str)]) -> Keys {
+pub(super) fn keys(level: Level, asked: &[(&[Tag], &str)]) -> Keys {
     let mut keys = Keys::new(level);
     for (path, value) in asked {
         assert!(keys.add(path, value).unwrap(), "{path:?}");

@@ -6,8 +6,8 @@
 use serde_json::{Map, Value};
 
 use super::AttributePath;
-use crate::dicom::{Tag, tags};
-use crate::index::find::Level;
+use crate::dicom::Tag;
+use crate::index::find::{Level, level_of};
 
 /// Attributes of one request.
 const MAX_FIELDS: usize = 512;
@@ -104,95 +104,6 @@ fn name_of(tag: Tag) -> String {
 fn tag_of(name: &str) -> Option<Tag> {
     let number = u32::from_str_radix(name, 16).ok()?;
     Some(Tag((number >> 16) as u16, number as u16))
-}
-
-/// What an attribute is of, by the modules of PS3.3 C.7.1 to C.7.5 that hold it; the rest is of instances.
-pub fn level_of(tag: Tag) -> Level {
-    const STUDY: [Tag; 30] = [
-        tags::SPECIFIC_CHARACTER_SET,
-        tags::STUDY_DATE,
-        tags::STUDY_TIME,
-        tags::ACCESSION_NUMBER,
-        tags::ISSUER_OF_ACCESSION_NUMBER_SEQUENCE,
-        tags::INSTANCE_AVAILABILITY,
-        tags::MODALITIES_IN_STUDY,
-        tags::REFERRING_PHYSICIAN_NAME,
-        tags::REFERRING_PHYSICIAN_IDENTIFICATION_SEQUENCE,
-        tags::CONSULTING_PHYSICIAN_NAME,
-        tags::CONSULTING_PHYSICIAN_IDENTIFICATION_SEQUENCE,
-        tags::TIMEZONE_OFFSET_FROM_UTC,
-        tags::STUDY_DESCRIPTION,
-        tags::PROCEDURE_CODE_SEQUENCE,
-        tags::PHYSICIANS_OF_RECORD,
-        tags::PHYSICIANS_OF_RECORD_IDENTIFICATION_SEQUENCE,
-        tags::NAME_OF_PHYSICIANS_READING_STUDY,
-        tags::PHYSICIANS_READING_STUDY_IDENTIFICATION_SEQUENCE,
-        tags::ADMITTING_DIAGNOSES_DESCRIPTION,
-        tags::ADMITTING_DIAGNOSES_CODE_SEQUENCE,
-        tags::REFERENCED_STUDY_SEQUENCE,
-        tags::STUDY_INSTANCE_UID,
-        tags::STUDY_ID,
-        tags::REQUESTING_PHYSICIAN,
-        tags::REQUESTING_SERVICE,
-        tags::REQUESTING_SERVICE_CODE_SEQUENCE,
-        tags::REQUESTED_PROCEDURE_DESCRIPTION,
-        tags::REQUESTED_PROCEDURE_CODE_SEQUENCE,
-        tags::ADMISSION_ID,
-        tags::REASON_FOR_PERFORMED_PROCEDURE_CODE_SEQUENCE,
-    ];
-    const SERIES: [Tag; 44] = [
-        tags::SERIES_DATE,
-        tags::SERIES_TIME,
-        tags::MODALITY,
-        tags::MANUFACTURER,
-        tags::INSTITUTION_NAME,
-        tags::INSTITUTION_ADDRESS,
-        tags::INSTITUTION_CODE_SEQUENCE,
-        tags::STATION_NAME,
-        tags::SERIES_DESCRIPTION,
-        tags::SERIES_DESCRIPTION_CODE_SEQUENCE,
-        tags::INSTITUTIONAL_DEPARTMENT_NAME,
-        tags::INSTITUTIONAL_DEPARTMENT_TYPE_CODE_SEQUENCE,
-        tags::PERFORMING_PHYSICIAN_NAME,
-        tags::PERFORMING_PHYSICIAN_IDENTIFICATION_SEQUENCE,
-        tags::OPERATORS_NAME,
-        tags::OPERATOR_IDENTIFICATION_SEQUENCE,
-        tags::MANUFACTURER_MODEL_NAME,
-        tags::REFERENCED_PERFORMED_PROCEDURE_STEP_SEQUENCE,
-        tags::RELATED_SERIES_SEQUENCE,
-        tags::CLINICAL_TRIAL_COORDINATING_CENTER_NAME,
-        tags::CLINICAL_TRIAL_SERIES_ID,
-        tags::CLINICAL_TRIAL_SERIES_DESCRIPTION,
-        tags::BODY_PART_EXAMINED,
-        tags::DEVICE_SERIAL_NUMBER,
-        tags::DEVICE_UID,
-        tags::GANTRY_ID,
-        tags::SOFTWARE_VERSIONS,
-        tags::PROTOCOL_NAME,
-        tags::SPATIAL_RESOLUTION,
-        tags::DATE_OF_LAST_CALIBRATION,
-        tags::TIME_OF_LAST_CALIBRATION,
-        tags::PATIENT_POSITION,
-        tags::SERIES_INSTANCE_UID,
-        tags::SERIES_NUMBER,
-        tags::FRAME_OF_REFERENCE_UID,
-        tags::LATERALITY,
-        tags::POSITION_REFERENCE_INDICATOR,
-        tags::PERFORMED_PROCEDURE_STEP_START_DATE,
-        tags::PERFORMED_PROCEDURE_STEP_START_TIME,
-        tags::PERFORMED_PROCEDURE_STEP_ID,
-        tags::PERFORMED_PROCEDURE_STEP_DESCRIPTION,
-        tags::PERFORMED_PROTOCOL_CODE_SEQUENCE,
-        tags::REQUEST_ATTRIBUTES_SEQUENCE,
-        tags::COMMENTS_ON_THE_PERFORMED_PROCEDURE_STEP,
-    ];
-    match tag {
-        _ if SERIES.contains(&tag) => Level::Series,
-        // Patient, Patient Study, and the clinical trial modules of both.
-        Tag(0x0010 | 0x0012, _) => Level::Study,
-        _ if STUDY.contains(&tag) => Level::Study,
-        _ => Level::Instance,
-    }
 }
 
 #[cfg(test)]
