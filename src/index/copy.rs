@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Row};
 use super::{Error, Result, Tx, on};
 
 /// Every table that is copied, parents before children. The others hold what lives for minutes.
-const TABLES: [&str; 23] = [
+const TABLES: [&str; 24] = [
     "site",
     "device",
     "account",
@@ -19,6 +19,7 @@ const TABLES: [&str; 23] = [
     "name_form",
     "patient_unnamed",
     "study",
+    "study_evidence",
     "series",
     "series_request",
     "pack",

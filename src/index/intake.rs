@@ -354,6 +354,9 @@ pub struct ArrivingCase {
     pub modality: String,
     pub urgency: String,
     pub instances: i64,
+    /// Of its objects, those in quarantine.
+    pub quarantined: i64,
+    pub series: i64,
     pub device_id: DeviceId,
     pub device_ae: String,
     /// When the last instance became known.
@@ -362,8 +365,9 @@ pub struct ArrivingCase {
 
 pub async fn arriving_cases(tx: &mut Tx) -> Result<Vec<ArrivingCase>> {
     Ok(on!(tx, c => sqlx::query_as::<_, ArrivingCase>(
-        "SELECT c.id, c.study_id, c.site_id, c.modality, c.urgency, s.instances, s.device_id, d.ae_title AS device_ae,
-                s.last_us
+        "SELECT c.id, c.study_id, c.site_id, c.modality, c.urgency, s.instances, s.quarantined,
+                (SELECT COUNT(*) FROM series se WHERE se.study_id = s.id) AS series, s.device_id,
+                d.ae_title AS device_ae, s.last_us
            FROM case_ c JOIN study s ON s.id = c.study_id JOIN device d ON d.id = s.device_id
           WHERE c.state = 'arriving' ORDER BY c.id").fetch_all(c).await)?)
 }

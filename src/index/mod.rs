@@ -25,6 +25,7 @@ pub mod delivery;
 pub mod dicomweb;
 pub mod duty;
 pub mod events;
+pub mod evidence;
 pub mod figures;
 pub mod find;
 pub mod intake;

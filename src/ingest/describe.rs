@@ -7,12 +7,15 @@ use super::spool::{Record, Spool};
 use crate::dicom::packed::{Packed, pack};
 use crate::dicom::{self, Dataset, Header, Limits, PersonName, Tag, tags, time, uid};
 use crate::domain::{Delivery, Micros, Urgency};
+use crate::index::evidence::Evidence;
 use crate::index::intake::{InstanceRow, PatientRow, RequestRow, SeriesRow, StudyRow};
 use crate::index::quarantine::Reason;
 
 /// Longest text kept in a column; the whole value stays in the metadata and in the file.
 const TEXT: usize = 256;
 const LONG_TEXT: usize = 2_000;
+/// A count beyond this is no count.
+const MOST_IMAGES: i64 = 1_000_000;
 /// Requests kept of one series.
 const REQUESTS: usize = 16;
 
@@ -29,6 +32,8 @@ pub struct Described {
     pub urgency: Urgency,
     /// Why the exam was asked for.
     pub question: String,
+    /// How many images it says there will be.
+    pub counts: Vec<Evidence>,
 }
 
 /// Why it goes into quarantine, and as much of its identity as could be read.
@@ -53,6 +58,7 @@ pub fn describe(header: &Header, record: &Record, zone: i32) -> Result<Described
         (None, None) => (Delivery::NoImage, ""),
     };
     let metadata = metadata(header, &uids);
+    let counts = counts(dataset, &uids.series);
     Ok(Described {
         patient: patient(dataset, &uids.study),
         study: study(dataset, &uids.study, &modality, &body_part, record.meta.received, zone),
@@ -70,6 +76,7 @@ pub fn describe(header: &Header, record: &Record, zone: i32) -> Result<Described
         },
         urgency: urgency(dataset),
         question: question(dataset),
+        counts,
     })
 }
 
@@ -227,6 +234,20 @@ fn question(dataset: &Dataset) -> String {
         text(dataset, REASON_FOR_STUDY, LONG_TEXT),
     ];
     asked.into_iter().find(|text| !text.is_empty()).unwrap_or_default()
+}
+
+/// How many images the device says its study, this series and this acquisition have.
+fn counts(dataset: &Dataset, series: &str) -> Vec<Evidence> {
+    let said = |tag| dataset.int(tag).filter(|count| (1..=MOST_IMAGES).contains(count));
+    let study = said(tags::NUMBER_OF_STUDY_RELATED_INSTANCES).map(|instances| Evidence::StudyCount { instances });
+    let of_series = said(tags::NUMBER_OF_SERIES_RELATED_INSTANCES)
+        .map(|instances| Evidence::SeriesCount { series: series.to_owned(), instances });
+    let of_acquisition = said(tags::IMAGES_IN_ACQUISITION).map(|images| Evidence::AcquisitionCount {
+        series: series.to_owned(),
+        acquisition: number(dataset, tags::ACQUISITION_NUMBER).to_string(),
+        images,
+    });
+    [study, of_series, of_acquisition].into_iter().flatten().collect()
 }
 
 /// DICOM JSON (PS3.18 F), as it is kept.

@@ -2,6 +2,7 @@
 
 mod backup;
 mod check;
+mod completeness;
 mod decoder;
 mod delivery;
 mod lost;
@@ -163,11 +164,13 @@ struct Slice<'a> {
     number: u32,
     pid: &'a str,
     pixels: [u8; 8],
+    /// Counts of group 0020, element and value.
+    counts: &'a [(u16, &'a str)],
 }
 
 impl Default for Slice<'_> {
     fn default() -> Self {
-        Self { study: "1.2.3", number: 1, pid: "P-7", pixels: [1, 0, 2, 0, 3, 0, 4, 0] }
+        Self { study: "1.2.3", number: 1, pid: "P-7", pixels: [1, 0, 2, 0, 3, 0, 4, 0], counts: &[] }
     }
 }
 
@@ -195,6 +198,9 @@ impl Slice<'_> {
         element(&mut out, 0x0020, 0x000e, b"UI", format!("{}.4", self.study).as_bytes());
         element(&mut out, 0x0020, 0x0011, b"IS", b"2");
         element(&mut out, 0x0020, 0x0013, b"IS", self.number.to_string().as_bytes());
+        for (number, value) in self.counts {
+            element(&mut out, 0x0020, *number, b"IS", value.as_bytes());
+        }
         element(&mut out, 0x0028, 0x0002, b"US", &[1, 0]);
         element(&mut out, 0x0028, 0x0004, b"CS", b"MONOCHROME2");
         element(&mut out, 0x0028, 0x0010, b"US", &[2, 0]);

@@ -1,0 +1,89 @@
+//! A study is complete by what its device told of it.
+
+use super::*;
+use crate::index::evidence::{self, Evidence};
+
+/// Number of Study Related Instances.
+const STUDY_COUNT: u16 = 0x1208;
+/// Images in Acquisition.
+const ACQUISITION_COUNT: u16 = 0x1002;
+
+impl Intake {
+    async fn told(&self, evidence: Evidence) {
+        let mut tx = self.db.write().await.unwrap();
+        evidence::note(&mut tx, self.site, "1.2.3", &evidence, clock::now()).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    async fn counted(&self, number: u32, counts: &[(u16, &str)]) {
+        self.receive(&Slice { number, counts, ..Slice::default() }.object()).await;
+    }
+
+    /// How many are complete `seconds` after now, and the last one's evidence.
+    async fn complete_after(&self, seconds: i64) -> Option<serde_json::Value> {
+        let (_, indexed) = self.index().await;
+        let completeness = self.completeness(indexed, Activity::default());
+        let done = completeness.pass(Micros(clock::now().0 + seconds * 1_000_000)).await.unwrap();
+        if done == 0 {
+            return None;
+        }
+        let detail = self.word("SELECT detail FROM event WHERE kind = 'study.complete' ORDER BY id DESC LIMIT 1").await;
+        Some(serde_json::from_str(&detail).unwrap())
+    }
+}
+
+#[tokio::test]
+async fn a_study_whose_device_says_how_many_it_has_is_complete_with_the_last_of_them() {
+    on_both_engines(async |db| {
+        let intake = Intake::new(db).await;
+        for number in 1..=2 {
+            intake.counted(number, &[(STUDY_COUNT, "3")]).await;
+        }
+        assert_eq!(intake.complete_after(60).await, None, "one is known to be missing");
+        intake.counted(3, &[(STUDY_COUNT, "3")]).await;
+        let detail = intake.complete_after(3).await.unwrap();
+        assert_eq!((&detail["evidence"], &detail["instances"]), (&"study_count".into(), &3.into()));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_image_promised_and_never_sent_is_said_and_does_not_keep_the_study_from_being_read() {
+    on_both_engines(async |db| {
+        let intake = Intake::new(db).await;
+        intake.counted(1, &[(STUDY_COUNT, "3")]).await;
+        assert_eq!(intake.complete_after(120).await, None);
+        let detail = intake.complete_after(140).await.unwrap();
+        assert_eq!((&detail["evidence"], &detail["missing"]), (&"quiet".into(), &2.into()));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_full_acquisition_shortens_the_wait_as_a_release_does() {
+    on_both_engines(async |db| {
+        let intake = Intake::new(db).await;
+        for number in 1..=2 {
+            intake.counted(number, &[(ACQUISITION_COUNT, "2")]).await;
+        }
+        assert_eq!(intake.complete_after(2).await, None);
+        assert_eq!(intake.complete_after(4).await.unwrap()["evidence"], "acquisition_count");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_step_told_before_its_first_image_holds_its_study_until_it_is_completed() {
+    on_both_engines(async |db| {
+        let intake = Intake::new(db).await;
+        let step = || "2.25.5".to_owned();
+        intake.told(Evidence::StepBegun { step: step() }).await;
+        intake.receive(&slice(1)).await;
+        assert_eq!(intake.complete_after(600).await, None);
+        intake.told(Evidence::StepCompleted { step: step(), instances: 2 }).await;
+        assert_eq!(intake.complete_after(60).await, None);
+        intake.receive(&slice(2)).await;
+        assert_eq!(intake.complete_after(3).await.unwrap()["evidence"], "step_completed");
+    })
+    .await;
+}
