@@ -46,6 +46,7 @@ pub struct Row {
     pub instances: i64,
     pub bytes: i64,
     pub quarantined: i64,
+    pub late: i64,
     #[sqlx(try_from = "String")]
     pub urgency: Urgency,
     pub question: String,
@@ -92,7 +93,7 @@ macro_rules! select_rows {
                     p.birth_date, s.description, c.modality, c.body_part, c.site_id, t.name AS site_name,
                     d.ae_title AS device, s.exam_us,
                     (SELECT COUNT(*) FROM series e WHERE e.study_id = s.id) AS series,
-                    s.instances, s.bytes, s.quarantined, c.urgency, c.question, c.state,
+                    s.instances, s.bytes, s.quarantined, c.late, c.urgency, c.question, c.state,
                     c.assignee_id, a.name AS assignee_name, a.title AS assignee_title,
                     c.reviewer_id, v.name AS reviewer_name, v.title AS reviewer_title,
                     c.lease, c.lease_until_us, c.due_us, r.id AS report_id, r.state AS report_state,
@@ -116,7 +117,7 @@ macro_rules! select_rows {
 /// The tabs above the operator's list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tab {
-    /// Arrived since the given start of the day, or still open.
+    /// Arrived since the given start of the day, or something came late since, or still open.
     Today,
     Open,
     /// Waits for the operator: signed and not yet read.
@@ -142,7 +143,8 @@ pub async fn list(tx: &mut Tx, listing: &Listing<'_>) -> Result<Vec<Row>> {
         Tab::Today => select_rows!(
             "WHERE (CAST($1 AS BIGINT) IS NULL OR c.site_id = $1) AND (CAST($2 AS BIGINT) IS NULL OR c.id < $2)
                AND ($3 = '' OR p.name LIKE $4 ESCAPE '!' OR p.pid LIKE $4 ESCAPE '!' OR s.accession LIKE $4 ESCAPE '!')
-               AND c.id IN (SELECT id FROM case_ WHERE arriving_us >= $5 UNION SELECT id FROM case_ WHERE state IN
+               AND c.id IN (SELECT id FROM case_ WHERE arriving_us >= $5
+                   UNION SELECT id FROM case_ WHERE late > 0 AND late_us >= $5 UNION SELECT id FROM case_ WHERE state IN
                    ('arriving', 'queued', 'assigned', 'opened', 'drafted', 'submitted', 'returned'))
                AND c.state <> 'stored' ORDER BY c.id DESC LIMIT $6"
         ),
@@ -191,6 +193,15 @@ pub async fn of_specialist(tx: &mut Tx, account: AccountId) -> Result<Vec<Row>> 
     Ok(on!(tx, c => sqlx::query_as::<_, Row>(select_rows!(
         "WHERE c.assignee_id = $1 AND c.state IN ('assigned', 'opened', 'drafted', 'returned') ORDER BY c.id"))
         .bind(account).fetch_all(c).await)?)
+}
+
+/// Signed by one specialist, alone or with another, and images came since: those of which some came since `since`, the
+/// latest first.
+pub async fn outdated(tx: &mut Tx, account: AccountId, since: Micros, limit: i64) -> Result<Vec<Row>> {
+    Ok(on!(tx, c => sqlx::query_as::<_, Row>(select_rows!(
+        "WHERE c.late > 0 AND c.late_us >= $2 AND c.state = 'signed' AND (c.assignee_id = $1 OR c.reviewer_id = $1)
+         ORDER BY c.late_us DESC, c.id LIMIT $3"))
+        .bind(account).bind(since).bind(limit).fetch_all(c).await)?)
 }
 
 /// Every case somebody holds under a lease: at most one a specialist.

@@ -8,7 +8,8 @@ use std::collections::HashSet;
 use super::{Result, Tx, find, on};
 use crate::dicom::packed::Packed;
 use crate::domain::{
-    CaseId, CaseState, Delivery, DeviceId, InstanceId, Micros, PatientId, SeriesId, SiteId, StudyId, Urgency,
+    AccountId, CaseId, CaseState, Delivery, DeviceId, InstanceId, Micros, PatientId, ReportId, SeriesId, SiteId,
+    StudyId, Urgency,
 };
 
 /// One set of demographics as a site sent it.
@@ -343,6 +344,26 @@ pub async fn insert_case(tx: &mut Tx, case: &NewCase<'_>) -> Result<Option<CaseI
         .bind(case.study).bind(case.site).bind(case.modality).bind(case.body_part).bind(case.urgency.word())
         .bind(case.question).bind(case.state.word()).bind(case.arriving)
         .fetch_optional(c).await)?)
+}
+
+/// What images that came late meet.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct LateCase {
+    pub state: String,
+    /// All that came late by now.
+    pub late: i64,
+    pub writer: Option<AccountId>,
+    pub report: Option<ReportId>,
+}
+
+/// Notes on a case that so many images came late.
+pub async fn came_late(tx: &mut Tx, case: CaseId, images: i64, now: Micros) -> Result<LateCase> {
+    on!(tx, c => sqlx::query("UPDATE case_ SET late = late + $2, late_us = $3 WHERE id = $1")
+        .bind(case).bind(images).bind(now).execute(c).await.map(drop))?;
+    Ok(on!(tx, c => sqlx::query_as::<_, LateCase>(
+        "SELECT c.state, c.late, c.assignee_id AS writer,
+                (SELECT r.id FROM report r WHERE r.case_id = c.id ORDER BY r.version DESC LIMIT 1) AS report
+           FROM case_ c WHERE c.id = $1").bind(case).fetch_one(c).await)?)
 }
 
 /// A case whose study may be complete.

@@ -1,5 +1,7 @@
 //! The specialist's desk: what is in hand, what came back, what comes next.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::{Query, State};
 use serde::Deserialize;
@@ -18,6 +20,9 @@ use crate::routing::dispatcher::HEARTBEAT;
 
 /// Reviews on the desk at once; as one is done the next comes up.
 const REVIEW_PAGE: i64 = 50;
+/// Signed reports that images came after are on their signer's desk for so long; on the case they stay.
+const OUTDATED_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
+const OUTDATED_PAGE: i64 = 20;
 
 pub fn routes() -> Vec<Route> {
     vec![Route::get("/api/v1/desk", READERS, "What the caller holds and what comes next", desk)]
@@ -48,6 +53,7 @@ async fn desk(State(app): State<App>, caller: Caller, Query(page): Query<DeskQue
         }
         _ => (Vec::new(), 0),
     };
+    let outdated = cases::outdated(&mut tx, account, now - OUTDATED_FOR, OUTDATED_PAGE).await?;
     let figures = cases::figures(&mut tx, Scope::All, app.day_start()).await?;
     let signed: Vec<&Figure> = figures
         .iter()
@@ -60,6 +66,7 @@ async fn desk(State(app): State<App>, caller: Caller, Query(page): Query<DeskQue
         returned: mine.iter().filter(|row| row.state == CaseState::Returned).map(show).collect(),
         to_review: to_review.iter().map(show).collect(),
         to_review_total: rows::count(to_review_total),
+        outdated: outdated.iter().map(show).collect(),
         next: next(&mut tx, &order, &modalities).await?.map(|row| show(&row)),
         waiting: u32::try_from(order.len()).unwrap_or(u32::MAX),
         signed_today: u32::try_from(signed.len()).unwrap_or(u32::MAX),

@@ -38,6 +38,7 @@ pub fn case_row(row: &Row, positions: &HashMap<CaseId, u32>) -> CaseRow {
         instances: count(row.instances),
         bytes: u64::try_from(row.bytes).unwrap_or(0),
         quarantined: count(row.quarantined),
+        late: count(row.late),
         urgency: row.urgency,
         question: row.question.clone(),
         state: row.state,

@@ -78,6 +78,7 @@ struct Held {
     study_id: StudyId,
     state: String,
     question: String,
+    instances: i64,
     assignee_id: Option<AccountId>,
     lease: Option<String>,
     lease_until_us: Option<Micros>,
@@ -320,7 +321,8 @@ fn is_what_was_seen(held: &Held, signing: &Signing<'_>) -> Result<()> {
     let Signing { shown, seen, .. } = signing;
     // The row is locked now; what was read before may have changed in between.
     let question = held.question == shown.question && held.question == seen.question;
-    if question && seen.instances == shown.instances { Ok(()) } else { Err(Error::Stale("case")) }
+    let instances = held.instances == i64::from(seen.instances) && seen.instances == shown.instances;
+    if question && instances { Ok(()) } else { Err(Error::Stale("case")) }
 }
 
 fn refused(refusal: state::Refusal) -> Error {
@@ -396,7 +398,7 @@ async fn finish(
     let reviewer = (signatures == 2).then_some(signing.by.account.0);
     on!(tx, c => sqlx::query(
         "UPDATE case_ SET state = 'signed', signed_us = $1, reviewer_id = COALESCE($2, reviewer_id), lease = NULL,
-                lease_until_us = NULL, version = version + 1 WHERE id = $3")
+                lease_until_us = NULL, late = 0, late_us = NULL, version = version + 1 WHERE id = $3")
         .bind(now).bind(reviewer).bind(held.id).execute(c).await.map(drop))?;
     let detail = json!({"version": row.version, "signatures": signatures, "content_sha256": sha256});
     tx.event(&held.event(EventKind::Signed, now, signing.by, row.id).detail(detail)).await
@@ -406,7 +408,8 @@ async fn finish(
 async fn hold(tx: &mut Tx, case: CaseId) -> Result<Held> {
     on!(tx, c => sqlx::query("UPDATE case_ SET version = version WHERE id = $1").bind(case).execute(c).await.map(drop))?;
     let held = on!(tx, c => sqlx::query_as::<_, Held>(
-        "SELECT id, site_id, study_id, state, question, assignee_id, lease, lease_until_us FROM case_ WHERE id = $1")
+        "SELECT c.id, c.site_id, c.study_id, c.state, c.question, s.instances, c.assignee_id, c.lease, c.lease_until_us
+           FROM case_ c JOIN study s ON s.id = c.study_id WHERE c.id = $1")
         .bind(case).fetch_optional(c).await)?;
     held.ok_or(Error::NotFound)
 }

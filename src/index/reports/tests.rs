@@ -94,6 +94,7 @@ fn shown() -> wire::CaseRow {
         instances: 1,
         bytes: 1,
         quarantined: 0,
+        late: 0,
         urgency: crate::domain::Urgency::Routine,
         question: "咳嗽两周".into(),
         state: crate::domain::CaseState::Drafted,

@@ -1,7 +1,10 @@
 //! A study is complete by what its device told of it.
 
 use super::*;
+use crate::domain::{AccountId, Role};
+use crate::index::cases;
 use crate::index::evidence::{self, Evidence};
+use crate::index::testing::seed_account;
 
 /// Number of Study Related Instances.
 const STUDY_COUNT: u16 = 0x1208;
@@ -84,6 +87,49 @@ async fn a_step_told_before_its_first_image_holds_its_study_until_it_is_complete
         assert_eq!(intake.complete_after(60).await, None);
         intake.receive(&slice(2)).await;
         assert_eq!(intake.complete_after(3).await.unwrap()["evidence"], "step_completed");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_image_after_the_study_is_complete_is_said_on_its_row_and_after_signing_it_alarms_the_signer_and_the_site() {
+    on_both_engines(async |db| {
+        let intake = Intake::new(db.clone()).await;
+        intake.receive(&slice(1)).await;
+        assert!(intake.complete_after(3_600).await.is_some());
+        intake.receive(&slice(2)).await;
+        intake.index().await;
+        assert_eq!(intake.count("SELECT late FROM case_").await, 1);
+        assert_eq!(intake.count("SELECT COUNT(*) FROM event WHERE kind = 'case.outdated'").await, 0);
+
+        let writer = seed_account(&db, "zhou", Role::Specialist, None).await;
+        let mut tx = db.write().await.unwrap();
+        on!(&mut tx, c => sqlx::query("UPDATE case_ SET state = 'signed', assignee_id = $1, late = 0, late_us = NULL")
+            .bind(writer).execute(c).await.map(drop))
+        .unwrap();
+        tx.commit().await.unwrap();
+        for number in 3..=4 {
+            intake.receive(&slice(number)).await;
+            intake.index().await;
+        }
+        let alarms = "SELECT COUNT(*) FROM event WHERE kind = 'case.outdated'";
+        assert_eq!(intake.count(alarms).await, 2);
+        let subject = "SELECT subject_id FROM event WHERE kind = 'case.outdated' AND site_id IS NOT NULL LIMIT 1";
+        assert_eq!(intake.count(subject).await, writer.0);
+        let mut tx = db.read().await.unwrap();
+        let rows = cases::outdated(&mut tx, writer, Micros(1), 10).await.unwrap();
+        assert_eq!(rows.iter().map(|row| row.late).collect::<Vec<_>>(), [2]);
+        assert!(cases::outdated(&mut tx, AccountId(writer.0 + 1), Micros(1), 10).await.unwrap().is_empty());
+        let day_start = clock::now() - std::time::Duration::from_secs(60);
+        let listing = cases::Listing {
+            scope: Scope::Site(intake.site),
+            tab: cases::Tab::Today,
+            day_start,
+            search: "",
+            before: None,
+            limit: 10,
+        };
+        assert_eq!(cases::list(&mut tx, &listing).await.unwrap().len(), 1);
     })
     .await;
 }

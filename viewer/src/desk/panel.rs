@@ -87,6 +87,7 @@ fn Case(case: i64, detail: Shown, editable: bool) -> impl IntoView {
             <button class="button bare small" data-testid="panel-close" on:click=move |_| store.selected.set(None)>{t(say::CLOSE)}" "<kbd>"Esc"</kbd></button>
         </header>
         {move || row.get().filter(|row| row.quarantined > 0).map(|row| quarantined(row.quarantined))}
+        {move || row.get().filter(|row| row.late > 0 && row.state == CaseState::Signed).map(|row| outdated(row.late))}
         <Question case=case row=row editable=Signal::derive(move || editable && open.get()) problem=problem detail=detail/>
         {move || problem.get().map(|text| view! { <p class="problem" role="alert">{icon("warn")}<span>{text}</span></p> })}
         {move || (editable && open.get()).then(|| view! { <UrgencyChoice case=case row=row problem=problem detail=detail/> })}
@@ -109,6 +110,15 @@ fn quarantined(count: u32) -> impl IntoView {
         <div class="problem" data-testid="quarantined">
             {icon("warn")}
             <span><b class="amber">{fill(say::QUARANTINED_N, &[&count.to_string()])}</b><br/>{t(say::QUARANTINED_DO)}</span>
+        </div>
+    }
+}
+
+fn outdated(count: u32) -> impl IntoView {
+    view! {
+        <div class="problem" data-testid="outdated">
+            {icon("warn")}
+            <span><b class="amber">{fill(say::LATE_SIGNED_LEAD, &[&count.to_string()])}</b><br/>{t(say::LATE_SIGNED_DO)}</span>
         </div>
     }
 }

@@ -64,7 +64,7 @@ fn cells(row: &CaseRow, of_center: bool, opened: RwSignal<Option<Opened>>, begun
                 {exam(row)}
                 {(row.quarantined > 0).then(|| view! { <span class="amber" title=fill(say::QUARANTINED_N, &[&row.quarantined.to_string()])>" "{icon("warn")}</span> })}
             </span>
-            <span class="label clip" title=clock::exact(row.exam_us)>{made(row, of_center)}</span>
+            <span class="label clip" title=clock::exact(row.exam_us)>{made(row, of_center)}{late(row)}</span>
         </span>
         <span class="c-journey" role="cell">{move || journey(&walked, now.get())}</span>
         {doctor(row)}
@@ -83,6 +83,14 @@ fn made(row: &CaseRow, of_center: bool) -> String {
         _ => fill(say::IMAGES_COUNT, &[&row.instances.to_string()]),
     };
     if of_center { format!("{} ・ {when} ・ {count}", row.site.name) } else { format!("{when} ・ {count}") }
+}
+
+/// Images that came after the study was complete, or after its report was signed.
+fn late(row: &CaseRow) -> Option<impl IntoView + use<>> {
+    let words = if row.state == CaseState::Signed { say::LATE_SIGNED_N } else { say::LATE_N };
+    (row.late > 0).then(|| {
+        view! { <b class="amber" data-testid="row-late">" "{icon("image")}{fill(words, &[&row.late.to_string()])}</b> }
+    })
 }
 
 fn doctor(row: &CaseRow) -> impl IntoView + use<> {

@@ -61,6 +61,10 @@ super::table! {
     REPORT_ELSEWHERE: "这个浏览器不能在页面里显示报告", "This browser shows no report inside a page";
     REPORT_NUMBER: "编号 {0}", "No. {0}";
     QUARANTINED_N: "{0} 幅没有收下，报告里看不到它们", "{0} images were not accepted and are not in the report";
+    LATE_N: "又到 {0} 幅", "{0} more came";
+    LATE_SIGNED_N: "签署后又到 {0} 幅", "{0} came after signing";
+    LATE_SIGNED_LEAD: "签署后又到 {0} 幅图像，报告里没有看过它们", "{0} images came after signing; the report does not know them";
+    LATE_SIGNED_DO: "请看图像，并与签署的医师联系。已签署的报告不能再改，要由医师另写补充报告；补充报告眼下还不能在系统里写。", "Look at the images and call the doctor who signed. A signed report can't change; the doctor has to write an addendum, which this system can't take yet.";
     QUARANTINED_DO: "请在设备上重发这次检查；再不行致电信息科。", "Send the study again from the device; if it fails again, call IT.";
     NEW_REPORT: "新报告", "New report";
     NEW_REPORT_OF: "{0} {1}，{2}签署", "{0}, {1}, signed {2}";

@@ -22,6 +22,8 @@ super::table! {
     IDLE_MEDIAN: "回报中位", "median";
     IDLE_RETURNED: "退回给您的", "Sent back to you";
     IDLE_REVIEW: "等您审核的", "Waiting for your review";
+    IDLE_OUTDATED: "签署后又到图像", "Images came after you signed";
+    IDLE_OUTDATED_DO: "报告里没有看过这些图像。请看一看；若改变诊断，请联系机构并另写补充报告，系统里眼下还不能写。", "Your report does not know these images. Look; if they change the diagnosis, call the site and write an addendum, which this system can't take yet.";
     IDLE_RETURNED_NONE: "没有退回的报告", "Nothing was sent back";
     IDLE_REST: "还有 {0} 例，前面的审完就会列出", "{0} more; they come up as these are done";
     IDLE_REVIEW_NONE: "没有待审的报告", "Nothing waits for review";

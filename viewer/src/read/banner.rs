@@ -45,7 +45,9 @@ fn Patient(row: CaseRow) -> impl IntoView {
         </div>
         <div class="banner-cell two">
             <b class="clip" data-testid="exam">{row.exam.clone()}</b>
-            <span class="label clip" title=clock::exact(row.exam_us)>{row.site.name.clone()}<i class="dot"></i>{number}</span>
+            <span class="label clip" title=clock::exact(row.exam_us)>{row.site.name.clone()}<i class="dot"></i>{number}
+                {(row.late > 0).then(|| view! { <b class="amber" data-testid="banner-late">" "{icon("image")}{fill(say::LATE_N, &[&row.late.to_string()])}</b> })}
+            </span>
         </div>
     }
 }

@@ -52,11 +52,41 @@ fn Waiting(room: Room) -> impl IntoView {
                     {figure(of_desk(minutes), say::IDLE_MEDIAN)}
                 </dl>
             </section>
+            <Outdated room=room/>
             <div class="idle-lists" class:two=reviews>
                 {list(room, Listed { title: say::IDLE_RETURNED, none: say::IDLE_RETURNED_NONE, own: Own::Returned, testid: "returned", act: say::OPEN_IT }, |desk| desk.returned.clone())}
                 {reviews.then(|| list(room, Listed { title: say::IDLE_REVIEW, none: say::IDLE_REVIEW_NONE, own: Own::Review, testid: "to-review", act: say::REVIEW_IT }, |desk| desk.to_review.clone()))}
             </div>
         </div>
+    }
+}
+
+/// What the reader signed and images came for since: said first, as somebody acts on the report meanwhile.
+#[component]
+fn Outdated(room: Room) -> impl IntoView {
+    let rows =
+        Memo::new(move |_| room.desk.with(|desk| desk.as_ref().map(|desk| desk.outdated.clone()).unwrap_or_default()));
+    let line = |row: CaseRow| {
+        view! {
+            <li class="idle-row">
+                {icon("warn")}<b>{row.patient.name}</b>
+                <span class="clip grow">{row.exam}<i class="dot"></i><span class="quiet">{row.site.name}</span></span>
+                <b class="amber">{fill(say::LATE_SIGNED_N, &[&row.late.to_string()])}</b>
+                <a class="button" href=format!("#images/{}", row.case) data-testid="outdated-images">{t(say::VIEW_IMAGES)}</a>
+            </li>
+        }
+    };
+    move || {
+        let rows = rows.get();
+        (!rows.is_empty()).then(|| {
+            view! {
+                <section class="idle-list" role="alert" data-testid="outdated">
+                    <h3>{t(say::IDLE_OUTDATED)}" "<span class="faint">{rows.len()}</span></h3>
+                    <p class="faint small">{t(say::IDLE_OUTDATED_DO)}</p>
+                    <ul>{rows.into_iter().map(line).collect_view()}</ul>
+                </section>
+            }
+        })
     }
 }
 

@@ -106,6 +106,9 @@ message! {
         pub bytes: u64,
         /// Instances of this study in quarantine.
         pub quarantined: u32,
+        /// Images that came after the study was complete; once the report is signed, those that came after it was.
+        #[serde(default)]
+        pub late: u32,
         pub urgency: Urgency,
         pub question: String,
         pub state: CaseState,
@@ -198,6 +201,9 @@ message! {
         pub to_review: Vec<CaseRow>,
         /// How many wait for the caller's review; `to_review` has the most urgent 50.
         pub to_review_total: u32,
+        /// Signed by the caller, and images came since that the report does not know.
+        #[serde(default)]
+        pub outdated: Vec<CaseRow>,
         pub next: Option<CaseRow>,
         pub waiting: u32,
         pub signed_today: u32,

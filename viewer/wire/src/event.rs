@@ -29,6 +29,9 @@ words! {
         Restored = "study.restored",
         /// An instance came after the study was taken as complete.
         Late = "study.late",
+        /// Images came after the report was signed: it does not know them. `account`: the writer; `late` in the detail: how
+        /// many by now.
+        Outdated = "case.outdated",
         Quarantined = "instance.quarantined",
         Sealed = "series.sealed",
         /// A study's delivery form is ready.

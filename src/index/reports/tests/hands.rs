@@ -200,7 +200,14 @@ async fn nobody_signs_for_a_question_or_images_they_did_not_see() {
         sql(&db, "UPDATE case_ SET question = '发热三天'").await;
         assert_eq!(refusal(sign_seeing(&db, &desk, "咳嗽两周", 1).await), "case");
         sql(&db, "UPDATE case_ SET question = '咳嗽两周'").await;
+        // The same of an image.
+        sql(&db, "UPDATE study SET instances = 2").await;
+        assert_eq!(refusal(sign_seeing(&db, &desk, "咳嗽两周", 1).await), "case");
+        sql(&db, "UPDATE study SET instances = 1").await;
+        sql(&db, "UPDATE case_ SET late = 2, late_us = 5").await;
         sign_seeing(&db, &desk, "咳嗽两周", 1).await.unwrap();
+        let mut tx = db.read().await.unwrap();
+        assert_eq!(one::<i64>(&mut tx, "SELECT late FROM case_").await, 0, "the signer saw them");
     })
     .await;
 }
@@ -211,6 +218,7 @@ async fn images_that_came_after_the_writer_signed_go_back_to_the_writer() {
         let desk = desk(&db, 2).await;
         desk.save(&db, &desk.specialist, &draft(0, "未见异常。")).await.unwrap();
         desk.submit(&db, &desk.specialist, 1).await.unwrap();
+        sql(&db, "UPDATE study SET instances = 2").await;
         let mut tx = db.write().await.unwrap();
         let shown = wire::CaseRow { instances: 2, ..shown() };
         let seen = wire::Shown { question: shown.question.clone(), instances: 2 };
@@ -218,6 +226,7 @@ async fn images_that_came_after_the_writer_signed_go_back_to_the_writer() {
         let signing = Signing { shown: &shown, seen: &seen, by, lease: None, rev: 1, rule: &desk.rule, now: NOW };
         assert_eq!(refusal(sign(&mut tx, signing, &Digest, CODE).await), "changed_since_submitted");
         drop(tx);
+        sql(&db, "UPDATE study SET instances = 1").await;
         desk.sign(&db, &desk.reviewer, None, 1).await.unwrap();
     })
     .await;
