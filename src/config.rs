@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::domain::Retention;
+
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("cannot read configuration {path}: {source}")]
@@ -36,6 +38,8 @@ pub struct Config {
     pub dimse: Dimse,
     pub ingest: Ingest,
     pub reporting: Reporting,
+    /// How long studies with a signed report are kept; without a rule for ever.
+    pub retention: Retention,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -106,6 +110,7 @@ impl Default for Config {
             dimse: Dimse::default(),
             ingest: Ingest::default(),
             reporting: Reporting { signatures: 1 },
+            retention: Retention::default(),
         }
     }
 }
@@ -246,6 +251,13 @@ mod tests {
         assert!(config.validate().is_err());
         config.http.behind_proxy = true;
         assert!(config.validate().is_ok());
+    }
+
+    #[test]
+    fn retention_is_as_written() {
+        let text = "[[retention.keep]]\nmodality = '*'\nunder_age = 18\nyears = 30\n";
+        let config: Config = toml::from_str(text).unwrap();
+        assert_eq!((config.retention.keep[0].under_age, config.retention.keep[0].years), (Some(18), 30));
     }
 
     #[test]

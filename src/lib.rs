@@ -19,7 +19,7 @@
 //! | [`domain`] | ids, times, states: the words of the field as types. Pure |
 //! | [`dicom`] | untrusted headers: walker, character sets, names and their spellings, DICOM JSON, writing anew. Pure |
 //! | [`dimse`] | associations: listener, PDUs, the services devices ask for, and the sender |
-//! | [`ingest`] | spool, indexer, completeness, sealer, transcoder, quarantine |
+//! | [`ingest`] | spool, indexer, completeness, sealer, transcoder, quarantine, erasure |
 //! | [`archive`] | packs and derived objects in the object store |
 //! | [`index`] | all SQL, on SQLite and PostgreSQL; the event log; [searches](index::find) by attributes |
 //! | [`pixels`] | decoding and compressing frames in child processes; the delivery form |

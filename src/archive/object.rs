@@ -22,6 +22,8 @@ pub enum Kind {
     Derived,
     /// Signed reports in their printed form.
     Document,
+    /// What stays of an erased study.
+    Tombstone,
 }
 
 impl Kind {
@@ -30,6 +32,7 @@ impl Kind {
             Kind::Pack => "packs",
             Kind::Derived => "derived",
             Kind::Document => "documents",
+            Kind::Tombstone => "tombstones",
         }
     }
 
@@ -38,6 +41,7 @@ impl Kind {
             Kind::Pack => ".zip",
             Kind::Derived => ".bin",
             Kind::Document => ".pdf",
+            Kind::Tombstone => ".json",
         }
     }
 }

@@ -82,7 +82,7 @@ async fn restore_objects(
     let known: HashSet<_> = keys.iter().collect();
     let mut there = HashSet::new();
     let mut foreign = 0;
-    for kind in [Kind::Pack, Kind::Document] {
+    for kind in [Kind::Pack, Kind::Document, Kind::Tombstone] {
         let mut listed = archive.list(kind);
         while let Some(found) = listed.try_next().await? {
             // What no row names is rubbish to a center: nothing of another one may lie here.

@@ -198,7 +198,7 @@ async fn drop_older(dir: &Path, manifest: &Manifest, kept: &HashSet<ObjectKey>) 
         }
     }
     let archive = objects_of(dir)?;
-    for kind in [Kind::Pack, Kind::Document] {
+    for kind in [Kind::Pack, Kind::Document, Kind::Tombstone] {
         let there: Vec<_> = archive.list(kind).try_collect().await?;
         for listed in there.into_iter().filter(|listed| !kept.contains(&listed.key)) {
             archive.delete(&listed.key).await?;

@@ -4,6 +4,7 @@ mod backup;
 mod center;
 mod check;
 mod community;
+mod erase;
 mod explain;
 mod rebuild;
 mod sample;
@@ -60,6 +61,9 @@ enum Command {
     /// Tokens for machines
     #[command(subcommand)]
     Token(community::TokenCommand),
+    /// Legal holds, and erasing a study: asked for, confirmed, audited
+    #[command(subcommand)]
+    Erase(erase::EraseCommand),
     /// Signatures of a report
     Verify(verify::VerifyArgs),
 }
@@ -110,6 +114,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Device(command) => block_on(command.run()),
         Command::User(command) => block_on(command.run()),
         Command::Token(command) => block_on(command.run()),
+        Command::Erase(command) => block_on(command.run()),
         Command::Verify(args) => block_on(verify::run(args)),
     };
     match outcome {

@@ -43,6 +43,9 @@ pub async fn run(args: RebuildArgs) -> Outcome {
     );
     println!("spool: {} instances, {} in quarantine", rebuilt.from_spool.stored, rebuilt.from_spool.quarantined);
     println!("cases: {} will be queued again, {} are stored and not queued", rebuilt.arriving, rebuilt.stored);
+    if rebuilt.tombstones > 0 {
+        println!("{} studies were erased; what still comes of them goes into quarantine", rebuilt.tombstones);
+    }
     for unreadable in &rebuilt.unreadable {
         println!("UNREADABLE: {unreadable}");
     }

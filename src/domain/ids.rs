@@ -34,4 +34,6 @@ ids! {
     CaseId
     ReportId
     QuarantineId
+    /// A request to erase a study, or the tombstone it became.
+    ErasureId
 }

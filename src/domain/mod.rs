@@ -5,9 +5,11 @@
 
 mod ids;
 mod micros;
+mod retention;
 mod target;
 
 pub use ids::*;
 pub use micros::Micros;
+pub use retention::{Keep, Retention};
 pub use target::{Target, Targets, is_read, lane};
 pub use wire::{CaseState, Delivery, ReportState, Role, Sex, SignatureRole, Urgency};

@@ -29,12 +29,13 @@ pub async fn miscounted_studies(tx: &mut Tx) -> Result<Vec<StudyId>> {
         .fetch_all(c).await)?)
 }
 
-/// Whether a row has an object of that UID and content, as an instance or in quarantine.
+/// Whether a row has an object of that UID and content, as an instance or in quarantine, or it was erased.
 pub async fn has_object(tx: &mut Tx, sop_uid: &str, sop_hash: i64, sha256: &[u8]) -> Result<bool> {
     let found = on!(tx, c => sqlx::query_scalar::<_, i64>(
         "SELECT COUNT(*) FROM (
              SELECT 1 AS one FROM instance WHERE sop_hash = $1 AND sop_uid = $2 AND sha256 = $3
-             UNION ALL SELECT 1 FROM quarantine WHERE sop_uid = $2 AND sha256 = $3) AS found")
+             UNION ALL SELECT 1 FROM quarantine WHERE sop_uid = $2 AND sha256 = $3
+             UNION ALL SELECT 1 FROM erased_dataset WHERE sha256 = $3) AS found")
         .bind(sop_hash).bind(sop_uid).bind(sha256).fetch_one(c).await)?;
     Ok(found > 0)
 }

@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Row};
 use super::{Error, Result, Tx, on};
 
 /// Every table that is copied, parents before children. The others hold what lives for minutes.
-const TABLES: [&str; 24] = [
+const TABLES: [&str; 29] = [
     "site",
     "device",
     "account",
@@ -34,6 +34,11 @@ const TABLES: [&str; 24] = [
     "report",
     "report_signature",
     "report_author",
+    "legal_hold",
+    "erasure",
+    "erased_dataset",
+    "erasure_pack",
+    "erasure_object",
 ];
 
 /// Rows a statement. PostgreSQL answers each statement over the network; SQLite is fastest row by row.
@@ -111,11 +116,12 @@ pub struct NamedObject {
     pub sha256: Vec<u8>,
 }
 
-/// Every pack and document that a row names: what can't be made again.
+/// Every pack, document and tombstone that a row names: what can't be made again.
 pub async fn objects(tx: &mut Tx) -> Result<Vec<NamedObject>> {
     Ok(on!(tx, c => sqlx::query_as::<_, NamedObject>(
         "SELECT key, bytes, sha256 FROM pack
          UNION ALL SELECT pdf_key, NULL, pdf_sha256 FROM report WHERE pdf_key IS NOT NULL
+         UNION ALL SELECT tombstone_key, NULL, tombstone_sha256 FROM erasure WHERE tombstone_key IS NOT NULL
           ORDER BY 1").fetch_all(c).await)?)
 }
 

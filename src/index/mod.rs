@@ -24,6 +24,7 @@ mod db;
 pub mod delivery;
 pub mod dicomweb;
 pub mod duty;
+pub mod erasure;
 pub mod events;
 pub mod evidence;
 pub mod figures;

@@ -2,7 +2,7 @@
 //!
 //! The [`spool`] is the truth. The [`indexer`] follows it and writes rows; [`completeness`] decides when a study is all
 //! there; the [`sealer`] moves quiet series into packs and lets the spool's segments go. The [`transcoder`] makes what
-//! [`viewing`] serves, and lags behind all of them. Nothing here answers a device.
+//! [`viewing`] serves, and lags behind all of them. [`erasure`] takes a study out of all of it. Nothing here answers a device.
 
 pub mod activity;
 mod batch;
@@ -11,6 +11,7 @@ pub mod check;
 pub mod completeness;
 pub mod derived;
 mod describe;
+pub mod erasure;
 pub mod indexer;
 mod reader;
 pub mod rebuild;

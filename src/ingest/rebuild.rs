@@ -15,6 +15,7 @@ use tokio::runtime::Handle;
 
 use super::batch::{self, Item, Origin, ProgressPace, Tally};
 use super::describe::{Refused, describe};
+use super::erasure::{EraseError, restore_tombstones};
 use super::indexer::{Indexer, IndexerOptions};
 use super::spool::{Position, Record, RecordMeta, SegmentId, Spool, SpoolError};
 use crate::archive::{Archive, ArchiveError, Kind, Location, ManifestEntry, ObjectKey, Written};
@@ -37,6 +38,8 @@ pub enum RebuildError {
     Spool(#[from] SpoolError),
     #[error("the index is not empty: give an empty database, or move the old one away")]
     NotEmpty,
+    #[error("what was erased: {0}")]
+    Erased(#[from] EraseError),
     #[error("interrupted")]
     Interrupted,
 }
@@ -44,6 +47,8 @@ pub enum RebuildError {
 /// What was found.
 #[derive(Debug, Default)]
 pub struct Rebuilt {
+    /// Studies known to be erased.
+    pub tombstones: usize,
     pub packs: usize,
     pub from_packs: Tally,
     pub from_spool: Tally,
@@ -78,7 +83,8 @@ pub async fn rebuild(
         next: 1,
         pace: ProgressPace::default(),
     };
-    let mut rebuilt = Rebuilt::default();
+    // First, so that what was erased does not come back.
+    let mut rebuilt = Rebuilt { tombstones: restore_tombstones(db, archive).await?, ..Rebuilt::default() };
     let keys: Vec<ObjectKey> = archive.list(Kind::Pack).map_ok(|listed| listed.key).try_collect().await?;
     for key in keys {
         match work.pack(&key).await {

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::activity::Activity;
 use super::bytes::InstanceBytes;
 use super::completeness::{Completeness, QuietTimes};
+use super::erasure::Eraser;
 use super::indexer::{Indexer, IndexerOptions};
 use super::sealer::{Sealer, SealerOptions, StoreHealth};
 use super::spool::{Spool, SpoolError, SpoolOptions};
@@ -53,6 +54,7 @@ struct Rooms {
     indexer: Indexer,
     completeness: Completeness,
     sealer: Sealer,
+    eraser: Eraser,
     transcoder: Transcoder,
     transcoders: usize,
 }
@@ -85,23 +87,25 @@ impl Ingest {
         let quiet = std::time::Duration::from_secs_f64(config.ingest.seal_after_seconds.clamp(0.0, 1e6));
         let options = SealerOptions { quiet, ..SealerOptions::new(&node) };
         let sealer = Sealer::new(db.clone(), spool.clone(), archive.clone(), indexed, options);
+        let eraser = Eraser { db: db.clone(), archive: archive.clone(), retention: config.retention.clone() };
         let waiting = Decoder::new(program, WAITING_DECODERS);
         let requests = transcoder.requests();
         let viewing = Viewing { db: db.clone(), archive, bytes, requests, decoder: waiting };
         let transcoders = config.ingest.transcoders.max(1);
         let store = sealer.health();
-        let rooms = Rooms { indexer, completeness, sealer, transcoder, transcoders };
+        let rooms = Rooms { indexer, completeness, sealer, eraser, transcoder, transcoders };
         Ok(Self { spool, activity, viewing, store, rooms })
     }
 
     /// The work of every room, under its name; it ends with `stop`. What the listener and the web use stays with the caller.
     pub fn rooms(self, stop: &CancellationToken) -> Vec<(&'static str, BoxFuture<'static, ()>)> {
-        let Rooms { indexer, completeness, sealer, transcoder, transcoders } = self.rooms;
+        let Rooms { indexer, completeness, sealer, eraser, transcoder, transcoders } = self.rooms;
         let mut rooms = vec![
             ("waker of transcoders", transcoder.clone().follow(indexer.indexed(), stop.clone()).boxed()),
             ("indexer", indexer.run(stop.clone()).boxed()),
             ("room that completes studies", completeness.run(stop.clone()).boxed()),
             ("sealer", sealer.run(stop.clone()).boxed()),
+            ("eraser", eraser.run(stop.clone()).boxed()),
         ];
         rooms.extend((0..transcoders).map(|_| ("transcoder", transcoder.clone().run(stop.clone()).boxed())));
         rooms

@@ -5,6 +5,7 @@ mod check;
 mod completeness;
 mod decoder;
 mod delivery;
+mod erasure;
 mod lost;
 mod rebuild;
 mod sealing;

@@ -36,6 +36,14 @@ words! {
         Sealed = "series.sealed",
         /// A study's delivery form is ready.
         Transcoded = "study.transcoded",
+        /// A manager put it under legal hold: it can't be erased.
+        Held = "study.held",
+        HoldLifted = "study.hold_lifted",
+        /// An administrator asks for it to be erased; `erasure` in the detail. Nothing is gone yet.
+        ErasureRequested = "study.erasure_requested",
+        ErasureWithdrawn = "study.erasure_withdrawn",
+        /// Confirmed: its images are gone; `report_kept` in the detail: a signed report is not.
+        Erased = "study.erased",
         StudyOpened = "study.opened",
         Queued = "case.queued",
         Assigned = "case.assigned",
