@@ -40,6 +40,7 @@ pub struct Config {
     pub reporting: Reporting,
     /// How long studies with a signed report are kept; without a rule for ever.
     pub retention: Retention,
+    pub delivery: Delivery,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -97,6 +98,22 @@ pub struct Reporting {
     pub signatures: u8,
 }
 
+/// What is made of images for viewers.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Delivery {
+    /// How much of the store it may take; none: as much as it needs. Over it, forms of signed studies go, those nobody has
+    /// looked at for longest first, and are made again when somebody does.
+    pub budget_gb: Option<f64>,
+}
+
+impl Delivery {
+    pub fn budget(&self) -> Option<u64> {
+        // A figure from a configuration, whatever somebody wrote there.
+        self.budget_gb.filter(|gb| *gb >= 0.0).map(|gb| (gb * 1e9) as u64)
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -111,6 +128,7 @@ impl Default for Config {
             ingest: Ingest::default(),
             reporting: Reporting { signatures: 1 },
             retention: Retention::default(),
+            delivery: Delivery::default(),
         }
     }
 }
@@ -254,10 +272,12 @@ mod tests {
     }
 
     #[test]
-    fn retention_is_as_written() {
-        let text = "[[retention.keep]]\nmodality = '*'\nunder_age = 18\nyears = 30\n";
+    fn retention_and_the_delivery_budget_are_as_written() {
+        let text = "[delivery]\nbudget_gb = 1.5\n[[retention.keep]]\nmodality = '*'\nunder_age = 18\nyears = 30\n";
         let config: Config = toml::from_str(text).unwrap();
+        assert_eq!(config.delivery.budget(), Some(1_500_000_000));
         assert_eq!((config.retention.keep[0].under_age, config.retention.keep[0].years), (Some(18), 30));
+        assert_eq!(Config::default().delivery.budget(), None);
     }
 
     #[test]

@@ -4,9 +4,11 @@ pub mod s3;
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use object_store::aws::AmazonS3Builder;
+use object_store::throttle::{ThrottleConfig, ThrottledStore};
 use tempfile::TempDir;
 
 use self::s3::S3Server;
@@ -32,6 +34,20 @@ impl Store {
     /// On this process's S3 server.
     pub fn s3() -> Self {
         Self::on(server())
+    }
+
+    /// The same store, behind a line on which each request takes `wait`.
+    pub fn slow(self, wait: Duration) -> Self {
+        let Archive { store, prefix } = self.archive;
+        let config = ThrottleConfig {
+            wait_delete_per_call: wait,
+            wait_get_per_call: wait,
+            wait_list_per_call: wait,
+            wait_put_per_call: wait,
+            ..ThrottleConfig::default()
+        };
+        let archive = Archive::over(Arc::new(ThrottledStore::new(store, config)), prefix);
+        Self { archive, folder: self.folder, _directory: self._directory }
     }
 
     /// Under a fresh prefix of `server`.

@@ -19,10 +19,10 @@ pub struct DeliveryObject {
     pub frames: Vec<FramePlace>,
 }
 
-/// Instances whose delivery form is not made, oldest first.
+/// Instances whose delivery form is to be made, oldest first; not those that wait until somebody asks for them.
 pub async fn pending(tx: &mut Tx, limit: i64) -> Result<Vec<InstanceId>> {
     Ok(on!(tx, c => sqlx::query_scalar::<_, InstanceId>(
-        "SELECT id FROM instance WHERE delivery = 'pending' ORDER BY id LIMIT $1").bind(limit).fetch_all(c).await)?)
+        "SELECT id FROM instance WHERE delivery = 'pending' AND delivery_reason = '' ORDER BY id LIMIT $1").bind(limit).fetch_all(c).await)?)
 }
 
 /// Pending instances of one study, in the order they are looked at.

@@ -44,8 +44,10 @@ pub async fn unchained_events(tx: &mut Tx) -> Result<i64> {
 
 /// Instances that wait for their delivery form.
 pub async fn pending_instances(tx: &mut Tx) -> Result<i64> {
-    Ok(on!(tx, c => sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM instance WHERE delivery = 'pending'")
-        .fetch_one(c).await)?)
+    Ok(
+        on!(tx, c => sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM instance WHERE delivery = 'pending' AND delivery_reason = ''")
+        .fetch_one(c).await)?,
+    )
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@
 
 pub mod archive;
 pub mod attempts;
+pub mod budget;
 pub mod cases;
 pub mod check;
 pub mod community;

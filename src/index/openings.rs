@@ -75,6 +75,8 @@ pub async fn open(tx: &mut Tx, opener: Opener, subject: Subject, now: Micros) ->
     }
     let mut event = match subject {
         Subject::Study(study) => {
+            on!(tx, c => sqlx::query("UPDATE study SET opened_us = $2 WHERE id = $1").bind(study).bind(now)
+                .execute(c).await.map(drop))?;
             Event::new(EventKind::StudyOpened, now).site(site_of_study(tx, study).await?).study(study)
         }
         Subject::Report(report) => {

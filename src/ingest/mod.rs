@@ -6,6 +6,7 @@
 
 pub mod activity;
 mod batch;
+pub mod budget;
 pub mod bytes;
 pub mod check;
 pub mod completeness;

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::activity::Activity;
+use super::budget::Budget;
 use super::bytes::InstanceBytes;
 use super::completeness::{Completeness, QuietTimes};
 use super::erasure::Eraser;
@@ -55,6 +56,7 @@ struct Rooms {
     completeness: Completeness,
     sealer: Sealer,
     eraser: Eraser,
+    budget: Budget,
     transcoder: Transcoder,
     transcoders: usize,
 }
@@ -88,24 +90,26 @@ impl Ingest {
         let options = SealerOptions { quiet, ..SealerOptions::new(&node) };
         let sealer = Sealer::new(db.clone(), spool.clone(), archive.clone(), indexed, options);
         let eraser = Eraser { db: db.clone(), archive: archive.clone(), retention: config.retention.clone() };
+        let budget = Budget { db: db.clone(), archive: archive.clone(), bytes: config.delivery.budget() };
         let waiting = Decoder::new(program, WAITING_DECODERS);
         let requests = transcoder.requests();
         let viewing = Viewing { db: db.clone(), archive, bytes, requests, decoder: waiting };
         let transcoders = config.ingest.transcoders.max(1);
         let store = sealer.health();
-        let rooms = Rooms { indexer, completeness, sealer, eraser, transcoder, transcoders };
+        let rooms = Rooms { indexer, completeness, sealer, eraser, budget, transcoder, transcoders };
         Ok(Self { spool, activity, viewing, store, rooms })
     }
 
     /// The work of every room, under its name; it ends with `stop`. What the listener and the web use stays with the caller.
     pub fn rooms(self, stop: &CancellationToken) -> Vec<(&'static str, BoxFuture<'static, ()>)> {
-        let Rooms { indexer, completeness, sealer, eraser, transcoder, transcoders } = self.rooms;
+        let Rooms { indexer, completeness, sealer, eraser, budget, transcoder, transcoders } = self.rooms;
         let mut rooms = vec![
             ("waker of transcoders", transcoder.clone().follow(indexer.indexed(), stop.clone()).boxed()),
             ("indexer", indexer.run(stop.clone()).boxed()),
             ("room that completes studies", completeness.run(stop.clone()).boxed()),
             ("sealer", sealer.run(stop.clone()).boxed()),
             ("eraser", eraser.run(stop.clone()).boxed()),
+            ("keeper of the delivery budget", budget.run(stop.clone()).boxed()),
         ];
         rooms.extend((0..transcoders).map(|_| ("transcoder", transcoder.clone().run(stop.clone()).boxed())));
         rooms

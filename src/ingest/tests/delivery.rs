@@ -6,8 +6,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::archive::Kind;
 use crate::domain::{Delivery, StudyId};
 use crate::index::Error as IndexError;
+use crate::ingest::budget::Budget;
 use crate::ingest::transcoder::Transcoder;
 use crate::ingest::viewing::{ViewError, Viewing};
 use crate::pixels::Decoder;
@@ -139,4 +141,52 @@ async fn without_a_decoder_an_image_stays_pending_rather_than_lost() {
         delivering.end().await;
     })
     .await;
+}
+
+#[tokio::test]
+async fn over_budget_the_forms_of_a_signed_study_go_and_are_made_again_when_somebody_opens_it() {
+    on_both_engines(async |db| {
+        let intake = Intake::new(db).await;
+        let frames = [jpeg(40), jpeg(200)];
+        intake.receive(&clip(&frames)).await;
+        intake.index().await;
+        let delivering = Delivering::start(&intake);
+        let first = delivering.viewing.frame(Scope::All, InstanceId(1), 1).await.unwrap();
+        let budget = |bytes| Budget { db: intake.db.clone(), archive: intake.archive.clone(), bytes };
+        let derived = async || intake.archive.list(Kind::Derived).try_collect::<Vec<_>>().await.unwrap().len();
+        assert_eq!(budget(Some(0)).pass(later() + DAY * 2).await.unwrap(), 0, "it is still to be read");
+        sql(&intake, "UPDATE case_ SET state = 'signed', signed_us = 1").await;
+        assert_eq!(budget(Some(0)).pass(later()).await.unwrap(), 0, "it was made today");
+        assert_eq!(budget(None).pass(later() + DAY * 2).await.unwrap(), 0);
+        assert_eq!(budget(Some(1 << 20)).pass(later() + DAY * 2).await.unwrap(), 0);
+        assert_eq!(derived().await, 1);
+        assert_eq!(budget(Some(0)).pass(later() + DAY * 2).await.unwrap(), 1);
+        assert_eq!(derived().await, 0);
+        let mut tx = intake.db.read().await.unwrap();
+        assert!(crate::index::delivery::pending(&mut tx, 10).await.unwrap().is_empty(), "nobody asked for it yet");
+        drop(tx);
+        assert_eq!(intake.word("SELECT delivery FROM instance").await, "pending");
+        let again = delivering.viewing.frame(Scope::All, InstanceId(1), 1).await.unwrap();
+        assert_eq!(again.bytes, first.bytes);
+        assert_eq!(derived().await, 1);
+
+        // Looked at lately: the next one over budget is another.
+        sql(&intake, "UPDATE delivery_object SET created_us = 1").await;
+        let mut tx = intake.db.write().await.unwrap();
+        let machine = crate::index::openings::Opener::Machine(crate::domain::TokenId(1));
+        let study = crate::index::openings::Subject::Study(StudyId(1));
+        crate::index::openings::open(&mut tx, machine, study, later()).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(budget(Some(0)).pass(later()).await.unwrap(), 0);
+        delivering.end().await;
+    })
+    .await;
+}
+
+const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+
+async fn sql(intake: &Intake, text: &'static str) {
+    let mut tx = intake.db.write().await.unwrap();
+    on!(&mut tx, c => sqlx::query(text).execute(c).await.map(drop)).unwrap();
+    tx.commit().await.unwrap();
 }

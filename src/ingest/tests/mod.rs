@@ -10,6 +10,7 @@ mod lost;
 mod rebuild;
 mod sealing;
 mod sites;
+mod store;
 
 use futures_util::TryStreamExt;
 use tempfile::TempDir;
