@@ -164,7 +164,8 @@ pub async fn withdraw(tx: &mut Tx, id: ErasureId, by: AccountId, now: Micros) ->
     tx.event(&event).await
 }
 
-/// Confirms a request: the tombstone stands from here on. Looks again whether the study may go. Returns its UID.
+/// Confirms a request: the tombstone stands, and the study's rows go. Looks again whether it may, and keeps whoever might
+/// begin to read or sign it out meanwhile.
 pub async fn confirm(
     tx: &mut Tx,
     id: ErasureId,
@@ -174,6 +175,9 @@ pub async fn confirm(
     now: Micros,
 ) -> Result<()> {
     let Some(uid) = find(tx, id).await?.study_uid else { return Err(Error::NotFound) };
+    on!(tx, c => sqlx::query(
+        "UPDATE case_ SET version = version WHERE study_id = (SELECT s.id FROM study s WHERE s.uid = $1)")
+        .bind(&uid).execute(c).await.map(drop))?;
     subject(tx, &uid).await?.may_go(retention, now)?;
     let confirmed = on!(tx, c => sqlx::query(
         "UPDATE erasure SET confirmed_us = $2, confirmed_by = $3, tombstone_key = $4, tombstone_sha256 = $5
@@ -183,7 +187,7 @@ pub async fn confirm(
     if confirmed == 0 {
         return Err(Error::Stale("it is confirmed already"));
     }
-    Ok(())
+    erase_rows(tx, id, now).await
 }
 
 /// Whether a study of that UID was erased, or is being.
@@ -246,12 +250,11 @@ const CASE: [&str; 7] = [
     "DELETE FROM study WHERE id = $1",
 ];
 
-/// The rows of a confirmed erasure's study go, and what is left to do in the store is noted. A second time: nothing.
-pub async fn erase_rows(tx: &mut Tx, erasure: ErasureId, now: Micros) -> Result<()> {
+/// The rows of a confirmed erasure's study go, and what is left to do in the store is noted.
+async fn erase_rows(tx: &mut Tx, erasure: ErasureId, now: Micros) -> Result<()> {
     let Some(uid) = find(tx, erasure).await?.study_uid else { return Ok(()) };
     let study = subject(tx, &uid).await?;
     let id = study.id;
-    // What came between the confirmation and now is looked for again; the same object may be noted twice.
     note(
         tx,
         id,

@@ -109,9 +109,6 @@ impl Eraser {
     }
 
     async fn finish(&self, id: ErasureId, now: Micros) -> Result<(), EraseError> {
-        let mut tx = self.db.write().await?;
-        erasure::erase_rows(&mut tx, id, now).await?;
-        tx.commit().await?;
         loop {
             let next = erasure::next_pack(&mut self.db.read().await?, id).await?;
             let Some((pack, key)) = next else { break };

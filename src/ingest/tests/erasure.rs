@@ -171,7 +171,6 @@ async fn what_was_begun_and_interrupted_is_finished_by_the_next_pass() {
         let tombstone = out.finish().await.unwrap();
         let mut tx = intake.db.write().await.unwrap();
         erasure::confirm(&mut tx, id, by, &tombstone, &Retention::default(), clock::now()).await.unwrap();
-        erasure::erase_rows(&mut tx, id, clock::now()).await.unwrap();
         tx.commit().await.unwrap();
         // Killed here: rows are gone, bytes are not.
         assert_eq!(intake.packs().await, 3);
