@@ -28,14 +28,15 @@ pub struct Idle {
 /// one longest left alone first.
 pub async fn idle(tx: &mut Tx, before: Micros, limit: i64) -> Result<Vec<Idle>> {
     Ok(on!(tx, c => sqlx::query_as::<_, Idle>(
-        "SELECT study, CAST(bytes AS BIGINT) AS bytes FROM (
-            SELECT se.study_id AS study, SUM(d.bytes) AS bytes, MAX(d.created_us) AS made_us
-              FROM delivery_object d JOIN instance i ON i.id = d.instance_id JOIN series se ON se.id = i.series_id
-             GROUP BY se.study_id) AS made
-           JOIN study s ON s.id = study JOIN case_ c ON c.study_id = study
-          WHERE c.state IN ('signed', 'stored') AND made_us < $1 AND COALESCE(c.signed_us, 0) < $1
+        "SELECT made.study, CAST(made.bytes AS BIGINT) AS bytes
+           FROM (SELECT se.study_id AS study, SUM(d.bytes) AS bytes, MAX(d.created_us) AS made_us
+                   FROM delivery_object d JOIN instance i ON i.id = d.instance_id JOIN series se ON se.id = i.series_id
+                  GROUP BY se.study_id) AS made
+           JOIN study s ON s.id = made.study JOIN case_ c ON c.study_id = made.study
+          WHERE c.state IN ('signed', 'stored') AND made.made_us < $1 AND COALESCE(c.signed_us, 0) < $1
             AND COALESCE(s.opened_us, 0) < $1
-          ORDER BY CASE WHEN COALESCE(s.opened_us, 0) > made_us THEN s.opened_us ELSE made_us END, study LIMIT $2")
+          ORDER BY CASE WHEN COALESCE(s.opened_us, 0) > made.made_us THEN s.opened_us ELSE made.made_us END, made.study
+          LIMIT $2")
         .bind(before).bind(limit).fetch_all(c).await)?)
 }
 
