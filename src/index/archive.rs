@@ -76,7 +76,7 @@ impl TryFrom<StoredRow> for Stored {
     }
 }
 
-fn place(pack: Option<String>, node: String, segment: i64, offset: u64, length: u64) -> Result<Place> {
+pub(super) fn place(pack: Option<String>, node: String, segment: i64, offset: u64, length: u64) -> Result<Place> {
     Ok(match pack {
         Some(key) => Place::Pack(Location { key: key_of(key)?, offset, length }),
         None => Place::Spool { node, segment: unsigned(segment)?, offset, length },
@@ -201,7 +201,8 @@ pub async fn unsealed_quarantine(tx: &mut Tx, node: &str, before: Micros, limit:
                 s.code AS site_code, q.device_id, d.ae_title AS device_ae, q.calling_ae, q.received_us, q.reason
            FROM quarantine q JOIN site s ON s.id = q.site_id JOIN device d ON d.id = q.device_id
            LEFT JOIN study st ON st.id = q.study_id
-          WHERE q.node = $1 AND q.pack_id IS NULL AND q.received_us < $2 ORDER BY q.position LIMIT $3")
+          WHERE q.node = $1 AND q.pack_id IS NULL AND q.instance_id IS NULL AND q.received_us < $2
+          ORDER BY q.position LIMIT $3")
         .bind(node).bind(before).bind(limit).fetch_all(c).await)?)
 }
 
@@ -234,7 +235,8 @@ pub async fn publish_pack(
         let text = match of {
             PackOf::Series(_) => "UPDATE instance SET pack_id = $2, file_offset = $3 WHERE id = $1 AND pack_id IS NULL",
             PackOf::Quarantine => {
-                "UPDATE quarantine SET pack_id = $2, file_offset = $3 WHERE id = $1 AND pack_id IS NULL"
+                "UPDATE quarantine SET pack_id = $2, file_offset = $3
+                  WHERE id = $1 AND pack_id IS NULL AND instance_id IS NULL"
             }
         };
         let switched = on!(tx, c => sqlx::query(text).bind(object.id).bind(id).bind(place.offset as i64)
@@ -257,7 +259,8 @@ pub async fn segment_needed(tx: &mut Tx, node: &str, segment: u64) -> Result<boo
     let needed = on!(tx, c => sqlx::query_scalar::<_, i64>(
         "SELECT COUNT(*) FROM (
              SELECT 1 AS one FROM instance WHERE node = $1 AND segment = $2 AND pack_id IS NULL
-             UNION ALL SELECT 1 FROM quarantine WHERE node = $1 AND segment = $2 AND pack_id IS NULL) AS needed")
+             UNION ALL SELECT 1 FROM quarantine WHERE node = $1 AND segment = $2 AND pack_id IS NULL
+                AND instance_id IS NULL) AS needed")
         .bind(node).bind(segment as i64).fetch_one(c).await)?;
     Ok(needed > 0)
 }
@@ -309,11 +312,13 @@ struct StoredQuarantineRow {
     pack_key: Option<String>,
 }
 
+/// Those whose bytes are no instance's, after `after`, in order of their numbers.
 pub async fn quarantine_after(tx: &mut Tx, after: QuarantineId, limit: i64) -> Result<Vec<StoredQuarantine>> {
     let rows = on!(tx, c => sqlx::query_as::<_, StoredQuarantineRow>(
         "SELECT q.id, q.sop_uid, q.dataset_offset, q.crc32, q.sha256, q.bytes, q.node, q.segment, q.file_offset,
                 p.key AS pack_key
-           FROM quarantine q LEFT JOIN pack p ON p.id = q.pack_id WHERE q.id > $1 ORDER BY q.id LIMIT $2")
+           FROM quarantine q LEFT JOIN pack p ON p.id = q.pack_id
+          WHERE q.id > $1 AND q.instance_id IS NULL ORDER BY q.id LIMIT $2")
         .bind(after).bind(limit).fetch_all(c).await)?;
     let stored = |row: StoredQuarantineRow| {
         let (offset, length) = (unsigned(row.file_offset)?, unsigned(row.bytes)?);

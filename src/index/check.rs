@@ -25,7 +25,8 @@ pub async fn miscounted_studies(tx: &mut Tx) -> Result<Vec<StudyId>> {
         "SELECT s.id FROM study s
           WHERE s.instances <> (SELECT COUNT(*) FROM instance i JOIN series e ON e.id = i.series_id
                                  WHERE e.study_id = s.id)
-             OR s.quarantined <> (SELECT COUNT(*) FROM quarantine q WHERE q.study_id = s.id) LIMIT 100")
+             OR s.quarantined <> (SELECT COUNT(*) FROM quarantine q
+                                    WHERE q.study_id = s.id AND q.settled_us IS NULL) LIMIT 100")
         .fetch_all(c).await)?)
 }
 

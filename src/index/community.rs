@@ -107,6 +107,15 @@ pub async fn add_device(
     network: Option<&str>,
     now: Micros,
 ) -> Result<DeviceId> {
+    let placeholders = on!(tx, c => sqlx::query_as::<_, (DeviceId, SiteId)>(
+        "UPDATE device SET removed_us = $2 WHERE ae_title = $1 AND removed_us IS NULL AND site_id <> $3
+            AND site_id IN (SELECT id FROM site WHERE code = 'unregistered') RETURNING id, site_id")
+        .bind(ae_title).bind(now).bind(site).fetch_all(c).await)?;
+    for (placeholder, unregistered) in placeholders {
+        // Made when the device sent and nobody had registered it: it has a place now.
+        let detail = serde_json::json!({ "device": placeholder });
+        tx.event(&Event::new(EventKind::DeviceRemoved, now).site(unregistered).detail(detail)).await?;
+    }
     let same = devices(tx).await?.into_iter().any(|d| d.ae_title == ae_title && d.network.as_deref() == network);
     if same {
         return Err(Error::Exists(format!("device {ae_title}")));

@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Row};
 use super::{Error, Result, Tx, on};
 
 /// Every table that is copied, parents before children. The others hold what lives for minutes.
-const TABLES: [&str; 29] = [
+const TABLES: [&str; 30] = [
     "site",
     "device",
     "account",
@@ -27,6 +27,7 @@ const TABLES: [&str; 29] = [
     "instance_metadata",
     "delivery_object",
     "quarantine",
+    "quarantine_act",
     "spool_cursor",
     "case_",
     "duty",
@@ -129,7 +130,7 @@ pub async fn objects(tx: &mut Tx) -> Result<Vec<NamedObject>> {
 pub async fn segments_needed(tx: &mut Tx, node: &str) -> Result<Vec<i64>> {
     Ok(on!(tx, c => sqlx::query_scalar::<_, i64>(
         "SELECT segment FROM instance WHERE pack_id IS NULL AND node = $1
-         UNION SELECT segment FROM quarantine WHERE pack_id IS NULL AND node = $1").bind(node).fetch_all(c).await)?)
+         UNION SELECT segment FROM quarantine WHERE pack_id IS NULL AND instance_id IS NULL AND node = $1").bind(node).fetch_all(c).await)?)
 }
 
 /// Objects that lie in the spools of other nodes than `node`, by node.
@@ -137,7 +138,8 @@ pub async fn unsealed_elsewhere(tx: &mut Tx, node: &str) -> Result<Vec<(String, 
     Ok(on!(tx, c => sqlx::query_as::<_, (String, i64)>(
         "SELECT node, COUNT(*) FROM (
             SELECT node FROM instance WHERE pack_id IS NULL AND node <> $1
-            UNION ALL SELECT node FROM quarantine WHERE pack_id IS NULL AND node <> $1) AS unsealed
+            UNION ALL SELECT node FROM quarantine
+             WHERE pack_id IS NULL AND instance_id IS NULL AND node <> $1) AS unsealed
           GROUP BY node ORDER BY node").bind(node).fetch_all(c).await)?)
 }
 

@@ -1,10 +1,16 @@
-//! What could not become an instance: kept whole, counted, shown with its reason.
+//! What could not become an instance: kept whole, counted, shown with its reason, until a person decides; see [`settle`].
+//!
+//! A row is never deleted. What it became is written into it, and who decided so, and why, beside it.
+
+mod settle;
 
 use std::borrow::Cow;
 
+pub use settle::{Kept, OtherCopy, Settling, hold, one, other_copies, set_aside, settle, still_refused};
+
 use super::intake::SpoolPlace;
 use super::{Result, Scope, Tx, on};
-use crate::domain::{DeviceId, Micros, QuarantineId, SiteId, StudyId};
+use crate::domain::{DeviceId, InstanceId, Micros, QuarantineId, SiteId, StudyId};
 
 /// Why an object is in quarantine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +44,14 @@ pub async fn insert(
         .fetch_optional(c).await)?)
 }
 
+/// Whether this site's quarantine has the bytes already, whatever became of them: sent again, they are no second finding.
+pub async fn has(tx: &mut Tx, site: SiteId, sop_uid: &str, sha256: &[u8]) -> Result<bool> {
+    let found = on!(tx, c => sqlx::query_scalar::<_, i64>(
+        "SELECT COUNT(*) FROM quarantine WHERE sop_uid = $1 AND site_id = $2 AND sha256 = $3 AND instance_id IS NULL")
+        .bind(sop_uid).bind(site).bind(sha256).fetch_one(c).await)?;
+    Ok(found > 0)
+}
+
 /// A row of the quarantine page.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub struct Quarantined {
@@ -50,22 +64,38 @@ pub struct Quarantined {
     pub detail: String,
     pub sop_uid: String,
     pub bytes: i64,
+    pub settled_us: Option<Micros>,
+    pub instance_id: Option<InstanceId>,
+    /// Of the last decision about it: what, by whom, in which words.
+    pub act: Option<String>,
+    pub act_by: Option<String>,
+    pub act_note: Option<String>,
 }
 
-/// The newest first, within the caller's sites.
-pub async fn list(tx: &mut Tx, scope: Scope, before: Option<QuarantineId>, limit: i64) -> Result<Vec<Quarantined>> {
+/// The newest first, within the caller's sites: what waits for a decision, or what was decided.
+pub async fn list(
+    tx: &mut Tx,
+    scope: Scope,
+    settled: bool,
+    before: Option<QuarantineId>,
+    limit: i64,
+) -> Result<Vec<Quarantined>> {
     Ok(on!(tx, c => sqlx::query_as::<_, Quarantined>(
         "SELECT q.id, q.received_us, q.site_id, s.name AS site_name, q.calling_ae, q.reason, q.detail, q.sop_uid,
-                q.bytes
+                q.bytes, q.settled_us, q.instance_id, a.act, w.name AS act_by, a.note AS act_note
            FROM quarantine q JOIN site s ON s.id = q.site_id
+           LEFT JOIN quarantine_act a ON a.id = (SELECT MAX(m.id) FROM quarantine_act m WHERE m.quarantine_id = q.id)
+           LEFT JOIN account w ON w.id = a.account_id
           WHERE (CAST($1 AS BIGINT) IS NULL OR q.site_id = $1) AND (CAST($2 AS BIGINT) IS NULL OR q.id < $2)
+            AND CASE WHEN q.settled_us IS NULL THEN 0 ELSE 1 END = $4
           ORDER BY q.id DESC LIMIT $3")
-        .bind(scope.site()).bind(before.map(|id| id.0)).bind(limit).fetch_all(c).await)?)
+        .bind(scope.site()).bind(before.map(|id| id.0)).bind(limit).bind(i64::from(settled)).fetch_all(c).await)?)
 }
 
-/// How many, within the caller's sites.
-pub async fn count(tx: &mut Tx, scope: Scope) -> Result<i64> {
+/// How many wait for a decision, or were decided, within the caller's sites.
+pub async fn count(tx: &mut Tx, scope: Scope, settled: bool) -> Result<i64> {
     Ok(on!(tx, c => sqlx::query_scalar::<_, i64>(
-        "SELECT COUNT(*) FROM quarantine WHERE (CAST($1 AS BIGINT) IS NULL OR site_id = $1)")
-        .bind(scope.site()).fetch_one(c).await)?)
+        "SELECT COUNT(*) FROM quarantine WHERE (CAST($1 AS BIGINT) IS NULL OR site_id = $1)
+            AND CASE WHEN settled_us IS NULL THEN 0 ELSE 1 END = $2")
+        .bind(scope.site()).bind(i64::from(settled)).fetch_one(c).await)?)
 }

@@ -2,7 +2,8 @@
 //!
 //! The [`spool`] is the truth. The [`indexer`] follows it and writes rows; [`completeness`] decides when a study is all
 //! there; the [`sealer`] moves quiet series into packs and lets the spool's segments go. The [`transcoder`] makes what
-//! [`viewing`] serves, and lags behind all of them. [`erasure`] takes a study out of all of it. Nothing here answers a device.
+//! [`viewing`] serves, and lags behind all of them. What could not become an image waits for a person, whose decision
+//! [`release`] carries out; [`erasure`] takes a study out of all of it. Nothing here answers a device.
 
 pub mod activity;
 mod batch;
@@ -16,6 +17,7 @@ pub mod erasure;
 pub mod indexer;
 mod reader;
 pub mod rebuild;
+pub mod release;
 mod rooms;
 pub mod sealer;
 pub mod spool;

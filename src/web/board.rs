@@ -50,7 +50,7 @@ async fn board(State(app): State<App>, caller: Caller) -> Answer<Json<Board>> {
         median_minutes: median(signed.iter().filter_map(|f| f.minutes()).collect()),
         in_time_percent: (!signed.is_empty()).then(|| 100.0 * in_time as f64 / signed.len() as f64),
         overdue: number(figures.iter().filter(|f| f.state.is_open() && f.due_us.is_some_and(|due| due < now)).count()),
-        quarantined: rows::count(quarantine::count(&mut tx, caller.scope).await?),
+        quarantined: rows::count(quarantine::count(&mut tx, caller.scope, false).await?),
         duty: duty_lines(&mut tx, &held, &signed).await?,
         sites: site_lines(&mut tx, &figures, &signed).await?,
         lanes: lanes(&signed),

@@ -104,7 +104,7 @@ fn may_see(caller: &Caller, event: &Chained) -> bool {
     let audit = EventKind::from_word(&event.kind).is_none_or(|kind| {
         let word = kind.word();
         ["session.", "account.", "token."].iter().any(|prefix| word.starts_with(prefix))
-            || matches!(kind, EventKind::StudyOpened | EventKind::ReportOpened)
+            || matches!(kind, EventKind::StudyOpened | EventKind::ReportOpened | EventKind::QuarantineOpened)
     });
     !audit || matches!(caller.role, Role::Manager | Role::Admin)
 }

@@ -1,32 +1,27 @@
-//! Images for the viewer: what a study holds, frames in their delivery form, the stored files; and the quarantine.
+//! Images for the viewer: what a study holds, frames in their delivery form, the stored files.
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
-use wire::{Place, QuarantineList, QuarantineRow, StudyImages};
+use wire::StudyImages;
 
 use super::auth::Caller;
-use super::routes::{Access, CLINICAL, Route};
-use super::{Answer, App, Problem, audit, rows};
-use crate::domain::{Delivery, InstanceId, QuarantineId, Role, StudyId};
-use crate::index::quarantine::{self, Quarantined};
+use super::routes::{CLINICAL, Route};
+use super::{Answer, App, Problem, audit};
+use crate::domain::{Delivery, InstanceId, StudyId};
 use crate::ingest::bytes::BytesError;
 use crate::ingest::viewing::ViewError;
 
-const QUARANTINE_PAGE: i64 = 200;
 /// A frame's bytes never change under its address; the browser may keep them, nobody in between may.
 const KEEP: HeaderValue = HeaderValue::from_static("private, max-age=3600, immutable");
 
 pub fn routes() -> Vec<Route> {
-    let desk = Access::Roles(&[Role::Operator, Role::Manager, Role::Admin]);
     vec![
         Route::get("/api/v1/studies/{study}/images", CLINICAL, "A study's images in viewing order", images),
         Route::get("/api/v1/instances/{instance}/frames/{frame}", CLINICAL, "One frame as it is delivered", frame),
         Route::get("/api/v1/instances/{instance}/file", CLINICAL, "The stored DICOM file", file),
-        Route::get("/api/v1/quarantine", desk, "What could not become an image, newest first", list_quarantine),
     ]
 }
 
@@ -64,40 +59,6 @@ async fn file(State(app): State<App>, caller: Caller, Path(instance): Path<i64>)
         (header::CONTENT_DISPOSITION, name),
     ];
     Ok((headers, Body::from_stream(stream)).into_response())
-}
-
-#[derive(Deserialize)]
-struct QuarantineQuery {
-    before: Option<i64>,
-}
-
-async fn list_quarantine(
-    State(app): State<App>,
-    caller: Caller,
-    Query(query): Query<QuarantineQuery>,
-) -> Answer<Json<QuarantineList>> {
-    let mut tx = app.db.read().await?;
-    let before = query.before.map(QuarantineId);
-    let found = quarantine::list(&mut tx, caller.scope, before, QUARANTINE_PAGE).await?;
-    let full = i64::try_from(found.len()).is_ok_and(|found| found >= QUARANTINE_PAGE);
-    Ok(Json(QuarantineList {
-        next: found.last().filter(|_| full).map(|row| row.id.0),
-        total: rows::count(quarantine::count(&mut tx, caller.scope).await?),
-        rows: found.into_iter().map(quarantine_row).collect(),
-    }))
-}
-
-fn quarantine_row(row: Quarantined) -> QuarantineRow {
-    QuarantineRow {
-        id: row.id.0,
-        at_us: row.received_us.0,
-        site: Some(Place { id: row.site_id.0, name: row.site_name }),
-        calling_ae: row.calling_ae,
-        reason: row.reason,
-        detail: row.detail,
-        sop_uid: row.sop_uid,
-        bytes: u64::try_from(row.bytes).unwrap_or(0),
-    }
 }
 
 impl From<ViewError> for Problem {

@@ -18,6 +18,7 @@ mod openapi;
 pub mod passwords;
 mod problem;
 mod proof;
+mod quarantine;
 mod reports;
 mod routes;
 mod rows;
@@ -105,6 +106,7 @@ pub fn routes() -> Vec<Route> {
     routes.extend(board::routes());
     routes.extend(events::routes());
     routes.extend(images::routes());
+    routes.extend(quarantine::routes());
     routes.extend(reports::routes());
     routes.extend(verify::routes());
     routes.extend(openapi::routes());

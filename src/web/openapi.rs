@@ -69,6 +69,7 @@ fn schemas() -> Map<String, Value> {
         wire::Board,
         wire::QuarantineList,
         wire::QuarantineRow,
+        wire::QuarantineDecision,
         wire::StudyImages,
         wire::Event,
         wire::Problem,

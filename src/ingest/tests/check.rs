@@ -14,7 +14,7 @@ impl Intake {
         }
     }
 
-    async fn wrong(&self) -> Vec<String> {
+    pub(super) async fn wrong(&self) -> Vec<String> {
         check(&self.checked()).await.unwrap().wrong
     }
 

@@ -8,6 +8,7 @@ mod delivery;
 mod erasure;
 mod lost;
 mod rebuild;
+mod release;
 mod sealing;
 mod sites;
 mod store;
@@ -78,12 +79,20 @@ impl Intake {
 
     /// Puts an object into the spool as the listener does; returns its Part-10 file.
     async fn receive_from(&self, device: DeviceId, calling_ae: &str, object: &Object) -> Vec<u8> {
+        self.receive_as(Some(device), calling_ae, object).await
+    }
+
+    async fn receive_unknown(&self, calling_ae: &str, object: &Object) -> Vec<u8> {
+        self.receive_as(None, calling_ae, object).await
+    }
+
+    async fn receive_as(&self, device: Option<DeviceId>, calling_ae: &str, object: &Object) -> Vec<u8> {
         let mut writer = self.spool.begin(RecordMeta {
             received: clock::now(),
             calling_ae: calling_ae.into(),
             called_ae: "YUNYING".into(),
             peer: "127.0.0.1".into(),
-            device: Some(device),
+            device,
             sop_class: CT.into(),
             sop_instance: object.sent_as.clone(),
             transfer_syntax: object.syntax.into(),
@@ -352,12 +361,12 @@ async fn what_contradicts_itself_is_put_aside_with_its_reason_and_stops_nobody()
         intake.receive(&slice(7)).await;
         assert_eq!(intake.index().await.0, tally(2, 0, 5));
         let mut tx = intake.db.read().await.unwrap();
-        let rows = quarantine::list(&mut tx, Scope::All, None, 10).await.unwrap();
+        let rows = quarantine::list(&mut tx, Scope::All, false, None, 10).await.unwrap();
         let reasons: Vec<_> = rows.iter().rev().map(|row| row.reason.as_str()).collect();
         assert_eq!(reasons, ["uid_mismatch", "bad_sequence", "patient_mismatch", "other_site", "bad_uid"]);
-        let own = quarantine::list(&mut tx, Scope::Site(intake.site), None, 10).await.unwrap();
+        let own = quarantine::list(&mut tx, Scope::Site(intake.site), false, None, 10).await.unwrap();
         assert_eq!(own.len(), 4, "the other site's attempt is not shown here");
-        assert_eq!(quarantine::count(&mut tx, Scope::Site(intake.site)).await.unwrap(), 4);
+        assert_eq!(quarantine::count(&mut tx, Scope::Site(intake.site), false).await.unwrap(), 4);
     })
     .await;
 }

@@ -209,3 +209,34 @@ async fn with_the_store_down_segments_that_nobody_needs_still_go() {
     })
     .await;
 }
+
+/// Names of all files and folders below.
+fn names(folder: &std::path::Path) -> Vec<String> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        all.push(entry.file_name().to_string_lossy().into_owned());
+        if entry.file_type().unwrap().is_dir() {
+            all.extend(names(&entry.path()));
+        }
+    }
+    all
+}
+
+#[tokio::test]
+async fn no_file_is_named_by_a_uid_or_anything_else_a_device_sent() {
+    on_both_engines(async |db| {
+        let intake = Intake::new(db).await;
+        intake.receive(&slice(1)).await;
+        intake.receive(&Object { sent_as: "../../../escaped".into(), ..slice(2) }).await;
+        let spooled = names(intake.spool_dir.path());
+        let (indexed, watch) = intake.index().await;
+        assert_eq!(indexed, tally(1, 0, 1));
+        assert_eq!(intake.sealer(watch).pass(later()).await.unwrap(), 2);
+        let sealed = names(&intake.store.folder);
+        assert!(!spooled.is_empty() && !sealed.is_empty());
+        for name in spooled.iter().chain(&sealed) {
+            assert!(!["1.2.3", "escaped", "CT1", "P-7"].iter().any(|sent| name.contains(sent)), "{name}");
+        }
+    })
+    .await;
+}

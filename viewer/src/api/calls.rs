@@ -4,7 +4,8 @@ use js_sys::encode_uri_component;
 use web_sys::Blob;
 use wire::{
     Board, CaseChange, CaseDetail, CaseList, CaseRow, Desk, DraftSave, DraftSaved, DutyChange, LeaseToken, Me,
-    QuarantineList, ReturnRequest, SignIn, SignRequest, Status, StudyImages, TakeBack, Template,
+    QuarantineAct, QuarantineDecision, QuarantineList, ReturnRequest, SignIn, SignRequest, Status, StudyImages,
+    TakeBack, Template,
 };
 
 use super::client::{change, file, get, tell};
@@ -142,10 +143,19 @@ pub async fn board() -> Answer<Board> {
     Ok(board)
 }
 
-/// The newest, or what comes before the row `before`.
-pub async fn quarantine(before: Option<i64>) -> Answer<QuarantineList> {
-    let path = "/api/v1/quarantine".to_owned();
-    get(&before.map_or(path.clone(), |before| format!("{path}?before={before}"))).await
+/// The newest, or what comes before the row `before`: of what waits, or of what was decided.
+pub async fn quarantine(settled: bool, before: Option<i64>) -> Answer<QuarantineList> {
+    let before = before.map(|before| format!("&before={before}")).unwrap_or_default();
+    get(&format!("/api/v1/quarantine?settled={settled}{before}")).await
+}
+
+pub async fn decide_quarantine(id: i64, act: QuarantineAct, note: &str) -> Answer<()> {
+    tell("POST", &format!("/api/v1/quarantine/{id}"), &QuarantineDecision { act, note: note.to_owned() }).await
+}
+
+/// Where an object in quarantine is, as it was stored.
+pub fn quarantine_file(id: i64) -> String {
+    format!("/api/v1/quarantine/{id}/file")
 }
 
 /// The signed report as it prints.

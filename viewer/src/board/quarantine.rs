@@ -1,10 +1,14 @@
-//! What devices sent and no study could take: where from, why, how large. The bytes are kept.
+//! What devices sent and no study could take: where from, why, how large, and what was decided about it. The bytes are kept.
 //!
 //! The newest page is kept up to date; earlier ones are fetched when asked for and stay.
 
+mod decide;
+
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wire::{QuarantineList, QuarantineRow, Role};
+use wire::{QuarantineAct, QuarantineList, QuarantineRow, Role};
+
+use decide::DecideDialog;
 
 use crate::api::{self, Fault};
 use crate::app::App;
@@ -17,6 +21,10 @@ use crate::ui::{LineMark, TopBar, empty, failed, icon, loading_rows};
 #[derive(Clone, Copy)]
 struct Shelf {
     app: App,
+    /// What was decided, instead of what waits.
+    settled: RwSignal<bool>,
+    /// What somebody is about to decide.
+    asked: RwSignal<Option<(QuarantineRow, QuarantineAct)>>,
     list: RwSignal<Option<QuarantineList>>,
     fault: RwSignal<Option<Fault>>,
     /// An earlier page is on its way.
@@ -29,6 +37,8 @@ impl Shelf {
     fn start(app: App) -> Self {
         let shelf = Self {
             app,
+            settled: RwSignal::new(false),
+            asked: RwSignal::new(None),
             list: RwSignal::new(None),
             fault: RwSignal::new(None),
             fetching: RwSignal::new(false),
@@ -37,7 +47,7 @@ impl Shelf {
         let refresh = live::gathered(std::time::Duration::from_secs(1), move || shelf.refresh());
         live::listen(move |beat| {
             let concerns = match beat {
-                Beat::Event(event) => event.kind.ends_with("quarantined"),
+                Beat::Event(event) => event.kind.ends_with("quarantined") || event.kind.ends_with("settled"),
                 Beat::Poll => true,
             };
             if concerns {
@@ -49,8 +59,11 @@ impl Shelf {
     }
 
     fn refresh(self) {
+        let settled = self.settled.get_untracked();
         spawn_local(async move {
-            match api::quarantine(None).await {
+            match api::quarantine(settled, None).await {
+                // Asked for before the other list was.
+                _ if self.settled.try_get_untracked() != Some(settled) => {}
                 Ok(newest) => {
                     self.fault.try_set(None);
                     self.list.try_update(|list| *list = Some(renewed(list.take(), newest)));
@@ -63,12 +76,29 @@ impl Shelf {
         });
     }
 
+    fn show(self, settled: bool) {
+        self.settled.set(settled);
+        self.list.set(None);
+        self.fault.set(None);
+        self.refresh();
+    }
+
+    /// A row that was decided about is off this list, wherever it stood.
+    fn decided(self, id: i64) {
+        self.list.update(|list| {
+            if let Some(list) = list {
+                list.rows.retain(|row| row.id != id);
+            }
+        });
+        self.refresh();
+    }
+
     fn more(self) {
         let next = self.list.with_untracked(|list| list.as_ref().and_then(|list| list.next));
         let Some(next) = next.filter(|_| !self.fetching.get_untracked()) else { return };
         self.fetching.set(true);
         spawn_local(async move {
-            let answer = api::quarantine(Some(next)).await;
+            let answer = api::quarantine(self.settled.get_untracked(), Some(next)).await;
             self.fetching.try_set(false);
             self.missed.try_set(answer.is_err());
             match answer {
@@ -114,6 +144,7 @@ pub fn QuarantinePage() -> impl IntoView {
     let any = Memo::new(move |_| shelf.list.with(|list| list.as_ref().map(|list| !list.rows.is_empty())));
     let body = move || match any.get() {
         Some(true) => view! { <Table shelf=shelf/> }.into_any(),
+        Some(false) if shelf.settled.get() => empty("check", t(say::Q_NONE_SETTLED).to_owned(), "", None).into_any(),
         Some(false) => empty("check", t(say::Q_EMPTY).to_owned(), t(say::Q_EMPTY_DO), None).into_any(),
         // A list already shown stays while the line is down.
         None => match shelf.fault.get() {
@@ -133,11 +164,25 @@ pub fn QuarantinePage() -> impl IntoView {
                         <h2>{t(say::Q_TITLE)}</h2>
                         <b data-testid="quarantine-total">{move || count.get().filter(|count| *count > 0).map(|count| fill(say::Q_TOTAL, &[&count.to_string()]))}</b>
                         <span class="small faint">{t(say::Q_LEAD)}</span>
+                        <span class="q-lists" role="group" aria-label=t(say::Q_TITLE)>
+                            {choice(shelf, false)}
+                            {choice(shelf, true)}
+                        </span>
                     </header>
                     {body}
                 </section>
             </main>
+            {move || shelf.asked.get().map(|(row, act)| view! { <DecideDialog shelf=shelf row=row act=act/> })}
         </div>
+    }
+}
+
+fn choice(shelf: Shelf, settled: bool) -> impl IntoView {
+    let (text, testid) = if settled { (say::Q_SETTLED, "q-settled") } else { (say::Q_WAITING, "q-waiting") };
+    let pressed = move || if shelf.settled.get() == settled { "true" } else { "false" };
+    view! {
+        <button class="button bare" aria-pressed=pressed data-testid=testid
+            on:click=move |_| shelf.show(settled)>{t(text)}</button>
     }
 }
 
@@ -150,8 +195,9 @@ fn Table(shelf: Shelf) -> impl IntoView {
             <table class="quarantine">
                 <thead class="label"><tr>
                     <th>{t(say::Q_WHEN)}</th><th>{t(say::Q_FROM)}</th><th>{t(say::Q_REASON)}</th><th>{t(say::Q_DETAIL)}</th><th class="end">{t(say::Q_SIZE)}</th>
+                    <th>{t(say::Q_DECIDE)}</th>
                 </tr></thead>
-                <tbody><For each=rows key=|row| row.id let(row)>{line(&row)}</For></tbody>
+                <tbody><For each=rows key=|row| (row.id, row.reason.clone()) let(row)>{line(shelf, &row)}</For></tbody>
             </table>
         </div>
         {move || more.get().then(|| view! {
@@ -165,17 +211,49 @@ fn Table(shelf: Shelf) -> impl IntoView {
     }
 }
 
-fn line(row: &QuarantineRow) -> impl IntoView + use<> {
+fn line(shelf: Shelf, row: &QuarantineRow) -> impl IntoView + use<> {
     let site = row.site.as_ref().map(|site| site.name.clone()).unwrap_or_default();
+    let rival = row.rival.as_ref().map(|rival| {
+        let parts = [&*clock::day_time(rival.at_us), &*rival.calling_ae, &*size(rival.bytes)];
+        view! { <br/><span>{fill(say::Q_RIVAL, &parts)}</span> }
+    });
     view! {
         <tr data-testid="quarantine-row">
             <td title=clock::exact(row.at_us)>{clock::day_time(row.at_us)}</td>
             <td>{site}<br/><span class="label">{row.calling_ae.clone()}</span></td>
             <td><b>{i18n::quarantine(&row.reason)}</b></td>
-            <td class="small">{i18n::quarantine_detail(&row.reason, &row.detail)}<br/><span class="label uid">{row.sop_uid.clone()}</span></td>
+            <td class="small">{i18n::quarantine_detail(&row.reason, &row.detail)}{rival}<br/><span class="label uid">{row.sop_uid.clone()}</span></td>
             <td class="end">{size(row.bytes)}</td>
+            <td class="small">{said(row)}{buttons(shelf, row)}</td>
         </tr>
     }
+}
+
+/// What was decided, by whom, why.
+fn said(row: &QuarantineRow) -> Option<impl IntoView + use<>> {
+    let settled = row.settled.as_ref()?;
+    let what = settled.act.map_or(t(say::Q_SUPERSEDED), |act| t(decide::done(row, act)));
+    let why = settled.act.is_some().then(|| fill(say::Q_SAID, &[&settled.by, &settled.note]));
+    Some(view! { <p title=clock::exact(settled.at_us)><b>{what}</b>" "{why}</p> })
+}
+
+fn buttons(shelf: Shelf, row: &QuarantineRow) -> impl IntoView + use<> {
+    let decides =
+        shelf.app.me.with_untracked(|me| me.as_ref().is_some_and(|me| matches!(me.role, Role::Manager | Role::Admin)));
+    // Once released, the bytes are an image's and are looked at as one.
+    let is_kept =
+        row.settled.as_ref().is_none_or(|settled| !row.acts.is_empty() || settled.act == Some(QuarantineAct::Keep));
+    let download = (decides && is_kept).then(|| view! {
+        <a class="button" data-testid="q-file" href=api::quarantine_file(row.id) download="">{icon("download")}{t(say::Q_FILE)}</a>
+    });
+    let act = |act: &QuarantineAct| {
+        let (act, row) = (*act, row.clone());
+        let (name, text) = (act.word(), t(decide::label(&row, act)));
+        view! {
+            <button class="button" data-testid=format!("q-{name}") on:click=move |_| shelf.asked.set(Some((row.clone(), act)))>{text}</button>
+        }
+    };
+    view! { <span class="q-acts">{row.acts.iter().map(act).collect_view()}{download}</span> }
 }
 
 fn size(bytes: u64) -> String {
@@ -200,6 +278,9 @@ mod tests {
             detail: String::new(),
             sop_uid: String::new(),
             bytes: 0,
+            acts: Vec::new(),
+            rival: None,
+            settled: None,
         };
         QuarantineList { rows: ids.map(row).collect(), next, total }
     }

@@ -132,7 +132,7 @@ super::table! {
     NINTH: "九成", "90 %";
     BY_SITE: "各机构", "By site";
     Q_TITLE: "没有收下的对象", "Objects in quarantine";
-    Q_LEAD: "字节都已存好，只是没有进入检查。查明原因后请设备重发。", "Every byte is kept; they are just not part of a study. Find the cause and send again.";
+    Q_LEAD: "字节都已存好，只是没有进入检查。查明原因后可放行，或请设备重发。", "Every byte is kept; they are just not part of a study. Find the cause, then release them or send again.";
     Q_EMPTY: "没有隔离的对象", "Nothing in quarantine";
     Q_EMPTY_DO: "设备送来的都已收下。", "Everything devices sent was accepted.";
     Q_TOTAL: "共 {0} 个", "{0} in all";
@@ -143,4 +143,27 @@ super::table! {
     Q_REASON: "原因", "Reason";
     Q_DETAIL: "详情", "Detail";
     Q_SIZE: "大小", "Size";
+    Q_DECIDE: "处置", "Decide";
+    Q_WAITING: "待处置", "Waiting";
+    Q_SETTLED: "已处置", "Decided";
+    Q_NONE_SETTLED: "还没有处置过的对象", "Nothing has been decided yet";
+    Q_RIVAL: "采用中的一份：{0} 由 {1} 送达，{2}", "The copy in use: {0}, sent by {1}, {2}";
+    Q_RELEASE: "重新检验并放行", "Examine again and release";
+    Q_RELEASED: "已放行", "Released";
+    Q_RELEASE_LEAD: "按存好的字节重新检验一遍；合格就当作刚刚到达，归入它的检查。", "The stored bytes are examined again; if they pass, they join their study as if they had just come.";
+    Q_RELEASE_PATIENT_LEAD: "放行后，这些图像归入原检查的患者。请先核实确是同一个人。", "Once released, these images belong to the patient of that study. Make sure first that it is the same person.";
+    Q_CHOOSE: "采用这一份", "Use this copy";
+    Q_CHOSEN: "采用了这一份", "This copy is used";
+    Q_CHOOSE_LEAD: "此后看到的是这一份；原来那份收在这里，字节不删，随时可以换回。", "From now on this copy is shown; the other is kept here with every byte, and can be chosen again at any time.";
+    Q_KEEP: "已处理，收起", "Handled, put away";
+    Q_KEPT: "已收起", "Put away";
+    Q_KEEP_COPY: "保留原来那份", "Keep the copy in use";
+    Q_KEPT_COPY: "保留了原来那份", "The copy in use was kept";
+    Q_KEEP_LEAD: "它不再列在待处置里；字节不删，以后仍可改主意。", "It leaves the list of what waits; every byte is kept, and the decision can be changed later.";
+    Q_SUPERSEDED: "已换用另一份", "Another copy is used";
+    Q_SAID: "{0}：{1}", "{0}: {1}";
+    Q_FILE: "下载文件", "Download file";
+    Q_WHY: "理由", "Reason";
+    Q_WHY_HINT: "查到了什么，和谁核对过", "What was found, and with whom it was checked";
+    Q_STILL: "仍不能放行：{0}", "Still not acceptable: {0}";
 }

@@ -33,6 +33,10 @@ words! {
         /// many by now.
         Outdated = "case.outdated",
         Quarantined = "instance.quarantined",
+        /// Somebody decided what becomes of an object in quarantine; `quarantine`, `act` and `instance` in the detail.
+        QuarantineSettled = "instance.settled",
+        /// Somebody took an object out of quarantine to look at it elsewhere.
+        QuarantineOpened = "instance.fetched",
         Sealed = "series.sealed",
         /// A study's delivery form is ready.
         Transcoded = "study.transcoded",
