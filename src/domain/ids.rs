@@ -24,7 +24,10 @@ ids! {
     AccountId
     /// A bearer token for a machine.
     TokenId
+    /// One set of demographics as a site sent it.
     PatientId
+    /// One human being, whom several sets of demographics can be of.
+    PersonId
     StudyId
     SeriesId
     InstanceId

@@ -5,11 +5,13 @@
 
 mod ids;
 mod micros;
+mod national_id;
 mod retention;
 mod target;
 
 pub use ids::*;
 pub use micros::Micros;
+pub use national_id::NationalId;
 pub use retention::{Keep, Retention};
 pub use target::{Target, Targets, is_read, lane};
-pub use wire::{CaseState, Delivery, ReportState, Role, Sex, SignatureRole, Urgency};
+pub use wire::{CaseState, Delivery, LinkedBy, ReportState, Role, Sex, SignatureRole, Urgency};

@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Row};
 use super::{Error, Result, Tx, on};
 
 /// Every table that is copied, parents before children. The others hold what lives for minutes.
-const TABLES: [&str; 30] = [
+const TABLES: [&str; 33] = [
     "site",
     "device",
     "account",
@@ -18,7 +18,10 @@ const TABLES: [&str; 30] = [
     "patient",
     "name_form",
     "patient_unnamed",
+    "person",
+    "person_link",
     "study",
+    "study_correction",
     "study_evidence",
     "series",
     "series_request",

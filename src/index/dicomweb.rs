@@ -98,6 +98,36 @@ pub struct StoredMetadata {
     /// Of what is inside; none: from before this was kept, and the stream ends.
     pub length: Option<i64>,
     pub crc32: Option<i64>,
+    instead_name: Option<String>,
+    instead_pid: Option<String>,
+    instead_issuer: Option<String>,
+    instead_sex: Option<String>,
+    instead_birth_date: Option<String>,
+}
+
+/// Whom a corrected study is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instead {
+    /// All component groups.
+    pub name: String,
+    pub pid: String,
+    pub issuer: String,
+    pub sex: String,
+    pub birth_date: String,
+}
+
+impl StoredMetadata {
+    /// Who is to be shown instead of the patient in the JSON; none: it was sent right.
+    pub fn instead(&self) -> Option<Instead> {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        self.instead_name.as_ref().map(|name| Instead {
+            name: name.clone(),
+            pid: text(&self.instead_pid),
+            issuer: text(&self.instead_issuer),
+            sex: text(&self.instead_sex),
+            birth_date: text(&self.instead_birth_date),
+        })
+    }
 }
 
 /// The metadata of these instances, which the caller was found to be allowed to see, in the order of their numbers.
@@ -105,10 +135,15 @@ pub async fn metadata_of(tx: &mut Tx, instances: &[InstanceId]) -> Result<Vec<St
     if instances.is_empty() {
         return Ok(Vec::new());
     }
-    let select = "SELECT instance_id AS instance, json, length, crc32 FROM instance_metadata".to_owned();
-    let mut statement = Statement::new(select, tx);
+    let select = "SELECT m.instance_id AS instance, m.json, m.length, m.crc32, p.name_raw AS instead_name,
+            p.pid AS instead_pid, CASE WHEN p.pid = '' THEN '' ELSE p.issuer END AS instead_issuer,
+            p.sex AS instead_sex, p.birth_date AS instead_birth_date
+       FROM instance_metadata m JOIN instance i ON i.id = m.instance_id JOIN series se ON se.id = i.series_id
+       JOIN study st ON st.id = se.study_id
+       LEFT JOIN patient p ON p.id = st.patient_id AND st.sent_patient_id IS NOT NULL";
+    let mut statement = Statement::new(select.to_owned(), tx);
     let ids = statement.numbers(instances.iter().map(|id| id.0));
-    statement.and(&format!("instance_id IN {ids}"));
-    statement.end("ORDER BY instance_id");
+    statement.and(&format!("m.instance_id IN {ids}"));
+    statement.end("ORDER BY m.instance_id");
     statement.fetch(tx).await
 }

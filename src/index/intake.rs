@@ -204,12 +204,13 @@ pub async fn patient(tx: &mut Tx, site: SiteId, patient: &PatientRow) -> Result<
         .bind(&patient.birth_date).fetch_one(c).await)?)
 }
 
-/// The study of that UID, with its case if it has one.
+/// The study of that UID, as it was sent, with its case if it has one.
 pub async fn study_by_uid(tx: &mut Tx, uid: &str) -> Result<Option<KnownStudy>> {
     Ok(on!(tx, c => sqlx::query_as::<_, KnownStudy>(
         "SELECT s.id, s.site_id, p.issuer, p.pid, s.modality, s.modalities, s.body_part,
                 c.id AS case_id, c.state AS case_state
-           FROM study s JOIN patient p ON p.id = s.patient_id LEFT JOIN case_ c ON c.study_id = s.id
+           FROM study s JOIN patient p ON p.id = COALESCE(s.sent_patient_id, s.patient_id)
+           LEFT JOIN case_ c ON c.study_id = s.id
           WHERE s.uid = $1").bind(uid).fetch_optional(c).await)?)
 }
 

@@ -6,10 +6,13 @@ use super::reader::RecordReader;
 use super::spool::{Record, Spool};
 use crate::dicom::packed::{Packed, pack};
 use crate::dicom::{self, Dataset, Header, Limits, PersonName, Tag, tags, time, uid};
-use crate::domain::{Delivery, Micros, Urgency};
+use crate::domain::{Delivery, Micros, NationalId, Urgency};
 use crate::index::evidence::Evidence;
 use crate::index::intake::{InstanceRow, PatientRow, RequestRow, SeriesRow, StudyRow};
 use crate::index::quarantine::Reason;
+
+/// Retired, and where many still put further ids.
+const OTHER_PATIENT_IDS: Tag = Tag(0x0010, 0x1000);
 
 /// Longest text kept in a column; the whole value stays in the metadata and in the file.
 const TEXT: usize = 256;
@@ -18,6 +21,8 @@ const LONG_TEXT: usize = 2_000;
 const MOST_IMAGES: i64 = 1_000_000;
 /// Requests kept of one series.
 const REQUESTS: usize = 16;
+/// Further ids of a patient that are looked at.
+const OTHER_IDS: usize = 16;
 
 /// Retired, and what many devices still fill.
 const REASON_FOR_STUDY: Tag = Tag(0x0032, 0x1030);
@@ -26,6 +31,8 @@ const REASON_FOR_STUDY: Tag = Tag(0x0032, 0x1030);
 #[derive(Debug, Clone)]
 pub struct Described {
     pub patient: PatientRow,
+    /// Of the patient; none where no valid one stands in the header, or two people's do.
+    pub national_id: Option<NationalId>,
     pub study: StudyRow,
     pub series: SeriesRow,
     pub instance: InstanceRow,
@@ -61,6 +68,7 @@ pub fn describe(header: &Header, record: &Record, zone: i32) -> Result<Described
     let counts = counts(dataset, &uids.series);
     Ok(Described {
         patient: patient(dataset, &uids.study),
+        national_id: national_id(dataset),
         study: study(dataset, &uids.study, &modality, &body_part, record.meta.received, zone),
         series: series(dataset, uids.series, modality, body_part),
         instance: InstanceRow {
@@ -166,6 +174,15 @@ fn patient(dataset: &Dataset, study_uid: &str) -> PatientRow {
         .to_owned(),
         birth_date: birth_date.map(|date| date.strftime("%Y%m%d").to_string()).unwrap_or_default(),
     }
+}
+
+/// Wherever ids of a patient stand: Patient ID, Other Patient IDs and the sequence that replaced them (PS3.3 C.2.2, C.2.3).
+fn national_id(dataset: &Dataset) -> Option<NationalId> {
+    let mut texts = dataset.texts(OTHER_PATIENT_IDS);
+    texts.extend(dataset.text(tags::PATIENT_ID));
+    let others = dataset.sequence(tags::OTHER_PATIENT_I_DS_SEQUENCE).iter().take(OTHER_IDS);
+    texts.extend(others.filter_map(|item| item.text(tags::PATIENT_ID)));
+    NationalId::only_one(texts.iter().map(String::as_str))
 }
 
 fn series(dataset: &Dataset, uid: String, modality: String, body_part: String) -> SeriesRow {

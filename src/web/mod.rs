@@ -16,6 +16,7 @@ mod health;
 mod images;
 mod openapi;
 pub mod passwords;
+mod people;
 mod problem;
 mod proof;
 mod quarantine;
@@ -106,6 +107,7 @@ pub fn routes() -> Vec<Route> {
     routes.extend(board::routes());
     routes.extend(events::routes());
     routes.extend(images::routes());
+    routes.extend(people::routes());
     routes.extend(quarantine::routes());
     routes.extend(reports::routes());
     routes.extend(verify::routes());

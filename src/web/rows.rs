@@ -75,7 +75,7 @@ pub fn count(value: i64) -> u32 {
 }
 
 /// `19680412` as `1968-04-12`; anything else as it is not a date: empty.
-fn dashed(date: &str) -> String {
+pub fn dashed(date: &str) -> String {
     match (date.get(..4), date.get(4..6), date.get(6..8)) {
         (Some(year), Some(month), Some(day)) if date.len() == 8 => format!("{year}-{month}-{day}"),
         _ => String::new(),

@@ -20,6 +20,7 @@ mod desk;
 mod i18n;
 mod live;
 mod pages;
+mod person;
 mod read;
 mod sse;
 mod ui;

@@ -17,6 +17,7 @@ use super::super::auth::Caller;
 use super::super::{Answer, App, Problem};
 use super::accept::{self, Ranges};
 use super::gzip::Splice;
+use super::qido::Attributes;
 use super::resource::first;
 use super::{Of, audit, multipart};
 use crate::dicom::packed::{Packed, pack, unpack};
@@ -57,9 +58,13 @@ async fn batch(app: &App, ids: &[InstanceId]) -> io::Result<Vec<Packed>> {
     let mut tx = app.db.read().await.map_err(io::Error::other)?;
     let found = dicomweb::metadata_of(&mut tx, ids).await.map_err(io::Error::other)?;
     drop(tx);
-    let known =
-        |stored: StoredMetadata| stored.packed().ok_or_else(|| io::Error::other("metadata that does not unpack"));
-    found.into_iter().map(known).collect()
+    let unreadable = || io::Error::other("metadata that does not unpack");
+    if found.iter().all(|stored| stored.instead().is_none()) {
+        return found.into_iter().map(|stored| stored.packed().ok_or_else(unreadable)).collect();
+    }
+    // A study that was corrected: its texts are written anew, which takes a while.
+    let corrected = move || found.into_iter().map(|stored| stored.corrected().ok_or_else(unreadable)).collect();
+    tokio::task::spawn_blocking(corrected).await.map_err(io::Error::other)?
 }
 
 fn joined(app: App, ids: Vec<InstanceId>) -> multipart::Bytestream {
@@ -114,18 +119,35 @@ fn separator(begun: &mut bool) -> &'static [u8] {
 pub async fn headers(tx: &mut Tx, instances: &[InstanceId]) -> Answer<HashMap<InstanceId, Map<String, Value>>> {
     let found = dicomweb::metadata_of(tx, instances).await?;
     let parsed = tokio::task::spawn_blocking(move || {
-        let parse = |stored: StoredMetadata| {
-            let id = stored.instance;
-            let packed = stored.packed()?;
-            let json = unpack(&packed.deflated, packed.length)?;
-            Some((id, serde_json::from_slice(&json).ok()?))
-        };
+        let parse = |stored: StoredMetadata| Some((stored.instance, stored.object()?));
         found.into_iter().filter_map(parse).collect()
     });
     parsed.await.map_err(Problem::internal)
 }
 
+/// Ids of whoever the study was sent as: they would name another person beside the right one.
+const OTHER_IDS: [&str; 3] = ["00100024", "00101000", "00101002"];
+
 impl StoredMetadata {
+    /// The attributes, with the patient they are of.
+    fn object(self) -> Option<Map<String, Value>> {
+        let instead = self.instead();
+        let packed = self.packed()?;
+        let mut object: Map<String, Value> = serde_json::from_slice(&unpack(&packed.deflated, packed.length)?).ok()?;
+        if let Some(instead) = instead {
+            object.retain(|name, _| !OTHER_IDS.contains(&&**name));
+            object.extend(Attributes::patient(&instead).whole());
+        }
+        Some(object)
+    }
+
+    fn corrected(self) -> Option<Packed> {
+        match self.instead() {
+            None => self.packed(),
+            Some(_) => pack(serde_json::to_string(&self.object()?).ok()?.as_bytes()),
+        }
+    }
+
     /// As it is kept; what an older version kept is packed anew.
     fn packed(self) -> Option<Packed> {
         match (self.length, self.crc32) {

@@ -4,8 +4,8 @@ use js_sys::encode_uri_component;
 use web_sys::Blob;
 use wire::{
     Board, CaseChange, CaseDetail, CaseList, CaseRow, Desk, DraftSave, DraftSaved, DutyChange, LeaseToken, Me,
-    QuarantineAct, QuarantineDecision, QuarantineList, ReturnRequest, SignIn, SignRequest, Status, StudyImages,
-    TakeBack, Template,
+    PatientCorrection, PersonDecision, Priors, QuarantineAct, QuarantineDecision, QuarantineList, ReturnRequest,
+    SignIn, SignRequest, Status, StudyImages, TakeBack, Template,
 };
 
 use super::client::{change, file, get, tell};
@@ -151,6 +151,20 @@ pub async fn quarantine(settled: bool, before: Option<i64>) -> Answer<Quarantine
 
 pub async fn decide_quarantine(id: i64, act: QuarantineAct, note: &str) -> Answer<()> {
     tell("POST", &format!("/api/v1/quarantine/{id}"), &QuarantineDecision { act, note: note.to_owned() }).await
+}
+
+/// Other studies and records of a case's person.
+pub async fn priors(case: i64) -> Answer<Priors> {
+    get(&format!("/api/v1/cases/{case}/priors")).await
+}
+
+/// Whether another record is of the same person.
+pub async fn decide_person(case: i64, patient: i64, same: bool) -> Answer<()> {
+    tell("POST", &format!("/api/v1/cases/{case}/person"), &PersonDecision { patient, same }).await
+}
+
+pub async fn correct_patient(case: i64, what: &PatientCorrection) -> Answer<()> {
+    tell("PUT", &format!("/api/v1/cases/{case}/patient"), what).await
 }
 
 /// Where an object in quarantine is, as it was stored.

@@ -12,6 +12,7 @@ use super::store::Store;
 use crate::api::{self, Fault};
 use crate::clock;
 use crate::i18n::{self, fill, say, t};
+use crate::person::PersonPart;
 use crate::ui::{empty, failed, icon, loading_rows};
 
 pub(super) type Shown = RwSignal<Option<Result<CaseDetail, Fault>>>;
@@ -97,6 +98,7 @@ fn Case(case: i64, detail: Shown, editable: bool) -> impl IntoView {
             <Manage row=row problem=problem detail=detail/>
         </div>
         {move || report.get().filter(|report| report.state == ReportState::Signed).map(|report| words(&report))}
+        <PersonPart row=row changed=Callback::new(move |()| store.touched.update(|touched| *touched += 1))/>
         {move || happened(&history.get())}
     }
 }

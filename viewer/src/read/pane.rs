@@ -12,6 +12,7 @@ use super::room::{Active, Purpose, Room};
 use crate::api;
 use crate::clock;
 use crate::i18n::{fill, say, t};
+use crate::person::PersonPart;
 use crate::ui::{Dialog, icon};
 
 pub const EDITORS: [&str; 2] = ["findings", "impression"];
@@ -38,6 +39,7 @@ pub fn ReportPane(room: Room, active: Active, asked: RwSignal<Option<Asked>>) ->
             event.prevent_default();
         }
     };
+    let row = Memo::new(move |_| room.active.with(|active| active.as_ref().map(|active| active.row.clone())));
     let templates = (!review).then(|| Offer::of(&active.row));
     let note = active.report.as_ref().map(|report| report.note.clone()).filter(|note| !note.is_empty());
     view! {
@@ -64,6 +66,7 @@ pub fn ReportPane(room: Room, active: Active, asked: RwSignal<Option<Asked>>) ->
                 <Editor id=EDITORS[0] label=t(say::FINDINGS) text=draft.findings locked=locked on_typed=typed/>
                 <div class="field-head"><h3>{t(say::IMPRESSION)}</h3></div>
                 <Editor id=EDITORS[1] label=t(say::IMPRESSION) text=draft.impression locked=locked on_typed=typed/>
+                <PersonPart row=row changed=Callback::new(|()| ()) beside=true/>
             </div>
             <footer class="pane-foot">
                 <Checks room=room/>

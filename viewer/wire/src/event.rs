@@ -49,6 +49,12 @@ words! {
         /// Confirmed: its images are gone; `report_kept` in the detail: a signed report is not.
         Erased = "study.erased",
         StudyOpened = "study.opened",
+        /// A study is under another patient's record than before; `from` and `to` in the detail.
+        StudyCorrected = "study.corrected",
+        /// A patient's record is now of a person; `patient`, `person` and `how` in the detail.
+        PersonLinked = "patient.linked",
+        /// It was said not to be, or no longer is.
+        PersonUnlinked = "patient.unlinked",
         Queued = "case.queued",
         Assigned = "case.assigned",
         /// The lease lapsed or was given back; the case is in the queue again.

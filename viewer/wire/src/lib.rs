@@ -7,6 +7,7 @@ mod board;
 mod case;
 mod event;
 mod image;
+mod person;
 mod report;
 mod session;
 
@@ -14,6 +15,7 @@ pub use board::*;
 pub use case::*;
 pub use event::*;
 pub use image::*;
+pub use person::*;
 pub use report::*;
 pub use session::*;
 

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::{Of, base_url};
 use crate::dicom::{PersonName, Tag, VR, tags};
+use crate::index::dicomweb::Instead;
 use crate::index::find::{InstanceFound, RequestFound, SeriesFound, StudyFound};
 
 /// Which levels above its own a result shows: those its resource does not name.
@@ -82,13 +83,18 @@ impl Attributes {
         out
     }
 
+    /// The patient of a study that was corrected.
+    pub fn patient(instead: &Instead) -> Self {
+        let mut out = Self::default();
+        out.name(tags::PATIENT_NAME, &instead.name)
+            .text(tags::PATIENT_ID, VR::LO, &instead.pid)
+            .text(tags::ISSUER_OF_PATIENT_ID, VR::LO, &instead.issuer)
+            .text(tags::PATIENT_BIRTH_DATE, VR::DA, &instead.birth_date)
+            .text(tags::PATIENT_SEX, VR::CS, sex(&instead.sex));
+        out
+    }
+
     fn of_study(&mut self, found: &StudyFound) -> &mut Self {
-        let sex = match found.sex.as_str() {
-            "male" => "M",
-            "female" => "F",
-            "other" => "O",
-            _ => "",
-        };
         let modalities = found.modalities.split(',').filter(|m| !m.is_empty()).map(|m| json!(m)).collect();
         self.text(tags::SPECIFIC_CHARACTER_SET, VR::CS, "ISO_IR 192")
             .text(tags::STUDY_DATE, VR::DA, &found.study_date)
@@ -101,7 +107,7 @@ impl Attributes {
             .name(tags::PATIENT_NAME, &found.patient_name)
             .text(tags::PATIENT_ID, VR::LO, &found.patient_id)
             .text(tags::PATIENT_BIRTH_DATE, VR::DA, &found.birth_date)
-            .text(tags::PATIENT_SEX, VR::CS, sex)
+            .text(tags::PATIENT_SEX, VR::CS, sex(&found.sex))
             .text(tags::STUDY_INSTANCE_UID, VR::UI, &found.study_uid)
             .text(tags::STUDY_ID, VR::SH, &found.study_id)
             .number(tags::NUMBER_OF_STUDY_RELATED_SERIES, VR::IS, found.study_series)
@@ -169,6 +175,16 @@ impl Attributes {
     /// All of them, by tag.
     pub fn whole(self) -> Map<String, Value> {
         self.0
+    }
+}
+
+/// Patient's Sex (0010,0040) of one of our words.
+fn sex(word: &str) -> &'static str {
+    match word {
+        "male" => "M",
+        "female" => "F",
+        "other" => "O",
+        _ => "",
     }
 }
 

@@ -22,7 +22,8 @@ use crate::dicom::Tag;
 use crate::domain::InstanceId;
 use crate::index::Tx;
 use crate::index::find::{self, Key, Keys, Level, Page, RequestFound};
-use attributes::{Above, Attributes};
+use attributes::Above;
+pub use attributes::Attributes;
 use fields::Fields;
 pub use query::{decode, pairs};
 

@@ -1,0 +1,15 @@
+-- A study under another patient's record than it was sent with: stored bytes stay as they are, and so does what was sent.
+
+ALTER TABLE study ADD COLUMN sent_patient_id BIGINT REFERENCES patient (id);    -- NULL: the record it is under is what was sent
+
+-- Every correction, and every one taken back; who and why.
+CREATE TABLE study_correction (
+    id              INTEGER PRIMARY KEY AUTOINCREMENT,
+    study_id        BIGINT NOT NULL REFERENCES study (id),
+    from_patient    BIGINT NOT NULL REFERENCES patient (id),
+    to_patient      BIGINT NOT NULL REFERENCES patient (id),
+    account_id      BIGINT NOT NULL REFERENCES account (id),
+    at_us           BIGINT NOT NULL,
+    note            TEXT NOT NULL
+);
+CREATE INDEX study_correction_of ON study_correction (study_id, id);
