@@ -227,18 +227,20 @@ async fn note(tx: &mut Tx, study: StudyId, erasure: ErasureId, sql: &str) -> Res
 }
 
 /// What of a study's images has rows, children before parents.
-const IMAGES: [&str; 7] = [
+const IMAGES: [&str; 8] = [
+    "DELETE FROM quarantine_act WHERE quarantine_id IN
+        (SELECT id FROM quarantine WHERE study_id = $1 OR instance_id IN {instances})",
+    "DELETE FROM quarantine WHERE study_id = $1 OR instance_id IN {instances}",
     "DELETE FROM delivery_object WHERE instance_id IN {instances}",
     "DELETE FROM instance_metadata WHERE instance_id IN {instances}",
     "DELETE FROM instance WHERE series_id IN (SELECT id FROM series WHERE study_id = $1)",
-    "DELETE FROM quarantine WHERE study_id = $1",
     "DELETE FROM series_request WHERE series_id IN (SELECT id FROM series WHERE study_id = $1)",
     "UPDATE pack SET series_id = NULL WHERE series_id IN (SELECT id FROM series WHERE study_id = $1)",
     "DELETE FROM series WHERE study_id = $1",
 ];
 
 /// What else there is of a study that has no signed report.
-const CASE: [&str; 7] = [
+const CASE: [&str; 8] = [
     "DELETE FROM report_signature WHERE report_id IN
         (SELECT r.id FROM report r JOIN case_ c ON c.id = r.case_id WHERE c.study_id = $1)",
     "DELETE FROM report_author WHERE report_id IN
@@ -247,6 +249,7 @@ const CASE: [&str; 7] = [
     "DELETE FROM decision WHERE case_id IN (SELECT id FROM case_ WHERE study_id = $1)",
     "DELETE FROM case_ WHERE study_id = $1",
     "DELETE FROM legal_hold WHERE study_id = $1",
+    "DELETE FROM study_correction WHERE study_id = $1",
     "DELETE FROM study WHERE id = $1",
 ];
 
@@ -269,7 +272,8 @@ async fn erase_rows(tx: &mut Tx, erasure: ErasureId, now: Micros) -> Result<()> 
         erasure,
         "INSERT INTO erasure_pack (erasure_id, pack_id)
         SELECT DISTINCT CAST($2 AS BIGINT), pack_id FROM instance WHERE pack_id IS NOT NULL AND id IN {instances}
-        UNION SELECT CAST($2 AS BIGINT), pack_id FROM quarantine WHERE pack_id IS NOT NULL AND study_id = $1",
+        UNION SELECT CAST($2 AS BIGINT), pack_id FROM quarantine
+         WHERE pack_id IS NOT NULL AND (study_id = $1 OR instance_id IN {instances})",
     )
     .await?;
     note(
@@ -278,7 +282,7 @@ async fn erase_rows(tx: &mut Tx, erasure: ErasureId, now: Micros) -> Result<()> 
         erasure,
         "INSERT INTO erased_dataset (erasure_id, sha256)
         SELECT DISTINCT CAST($2 AS BIGINT), sha256 FROM instance WHERE id IN {instances}
-        UNION SELECT CAST($2 AS BIGINT), sha256 FROM quarantine WHERE study_id = $1",
+        UNION SELECT CAST($2 AS BIGINT), sha256 FROM quarantine WHERE study_id = $1 OR instance_id IN {instances}",
     )
     .await?;
     for sql in IMAGES {
@@ -292,13 +296,19 @@ async fn erase_rows(tx: &mut Tx, erasure: ErasureId, now: Micros) -> Result<()> 
         // Of the study the report stays: the tombstone names it no longer as one to be erased.
         note(tx, id, erasure, "UPDATE erasure SET study_id = NULL WHERE id = $2 AND study_id = $1").await?;
     } else {
-        let patient = on!(tx, c => sqlx::query_scalar::<_, i64>("SELECT patient_id FROM study WHERE id = $1")
-            .bind(id).fetch_one(c).await)?;
+        // Whoever it was taken for, also before a correction.
+        let patients = on!(tx, c => sqlx::query_scalar::<_, i64>(
+            "SELECT patient_id FROM study WHERE id = $1
+             UNION SELECT sent_patient_id FROM study WHERE id = $1 AND sent_patient_id IS NOT NULL
+             UNION SELECT from_patient FROM study_correction WHERE study_id = $1
+             UNION SELECT to_patient FROM study_correction WHERE study_id = $1").bind(id).fetch_all(c).await)?;
         run(tx, id, "UPDATE erasure SET study_id = NULL WHERE study_id = $1").await?;
         for sql in CASE {
             run(tx, id, sql).await?;
         }
-        forget_patient(tx, patient).await?;
+        for patient in patients {
+            forget_patient(tx, patient).await?;
+        }
     }
     let detail = serde_json::json!({"erasure": erasure, "instances": study.instances, "report_kept": study.signed > 0});
     let event = Event::new(EventKind::Erased, now).site(study.site_id).study(id).detail(detail);
@@ -307,18 +317,32 @@ async fn erase_rows(tx: &mut Tx, erasure: ErasureId, now: Micros) -> Result<()> 
     tx.event(&Event { account: by, ..event }).await
 }
 
-/// A patient of whom there is no study any more.
+/// A patient of whom there is no study any more, and the person who was nobody else.
 async fn forget_patient(tx: &mut Tx, patient: i64) -> Result<()> {
-    for table in ["name_form", "patient_unnamed"] {
-        let sql = format!(
-            "DELETE FROM {table} WHERE patient_id = $1
-                AND NOT EXISTS (SELECT 1 FROM study s WHERE s.patient_id = {table}.patient_id)"
-        );
-        on!(tx, c => sqlx::query(sqlx::AssertSqlSafe(sql.clone())).bind(patient).execute(c).await.map(drop))?;
+    let needed = on!(tx, c => sqlx::query_scalar::<_, i64>(
+        "SELECT COUNT(*) FROM (
+            SELECT 1 FROM study WHERE patient_id = $1 OR sent_patient_id = $1
+            UNION ALL SELECT 1 FROM study_correction WHERE from_patient = $1 OR to_patient = $1) AS one")
+        .bind(patient).fetch_one(c).await)?;
+    if needed > 0 {
+        return Ok(());
     }
-    on!(tx, c => sqlx::query(
-        "DELETE FROM patient WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM study s WHERE s.patient_id = patient.id)")
-        .bind(patient).execute(c).await.map(drop))?;
+    let persons = on!(tx, c => sqlx::query_scalar::<_, i64>("SELECT person_id FROM person_link WHERE patient_id = $1")
+        .bind(patient).fetch_all(c).await)?;
+    for sql in [
+        "DELETE FROM name_form WHERE patient_id = $1",
+        "DELETE FROM patient_unnamed WHERE patient_id = $1",
+        "DELETE FROM person_link WHERE patient_id = $1",
+        "DELETE FROM patient WHERE id = $1",
+    ] {
+        on!(tx, c => sqlx::query(sql).bind(patient).execute(c).await.map(drop))?;
+    }
+    for person in persons {
+        on!(tx, c => sqlx::query(
+            "DELETE FROM person WHERE id = $1
+                AND NOT EXISTS (SELECT 1 FROM person_link l WHERE l.person_id = person.id)")
+            .bind(person).execute(c).await.map(drop))?;
+    }
     Ok(())
 }
 
