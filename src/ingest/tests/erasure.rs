@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::archive::Kind;
 use crate::domain::{AccountId, ErasureId, Keep, Retention, Role};
+use crate::index::corrections::{self, Demographics, Wish};
 use crate::index::testing::seed_account;
 use crate::index::{Error, erasure};
 use crate::ingest::check::check;
@@ -110,6 +111,46 @@ async fn a_sealed_study_goes_with_its_packs_and_what_shared_one_with_it_stays_re
         assert_eq!(events[events.len() - 2..], ["study.erasure_requested", "study.erased"]);
         let account = "SELECT account_id FROM event WHERE kind = 'study.erased'";
         assert_eq!(intake.count(account).await, by.0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_people_decided_about_a_study_goes_with_it() {
+    on_both_engines(async |db| {
+        let intake = Intake::with_two_studies(db).await;
+        let by = intake.manager().await;
+        intake.decide(1, wire::QuarantineAct::Choose, by).await.unwrap();
+        let demographics = Demographics {
+            name: "王明".into(),
+            pid: "P-8".into(),
+            birth_date: "19700101".into(),
+            sex: crate::domain::Sex::Male,
+        };
+        let case = "SELECT c.id FROM case_ c JOIN study s ON s.id = c.study_id WHERE s.uid = '1.2.3'";
+        let case = crate::domain::CaseId(intake.count(case).await);
+        let mut tx = intake.db.write().await.unwrap();
+        let version = crate::index::cases::row(&mut tx, case, Scope::All).await.unwrap().version;
+        let now = clock::now();
+        let wish = Wish { case, version, patient: Some(&demographics), by, note: "登记错人", now };
+        corrections::correct(&mut tx, Scope::All, wish).await.unwrap();
+        tx.commit().await.unwrap();
+        intake.seal_all().await;
+        assert_eq!(intake.count("SELECT COUNT(*) FROM patient").await, 2);
+        assert_eq!(intake.count("SELECT COUNT(*) FROM quarantine_act").await, 1);
+
+        intake.erase(intake.admin().await).await;
+        for (counted, count) in [
+            ("SELECT COUNT(*) FROM patient WHERE name = '王明'", 0),
+            ("SELECT COUNT(*) FROM patient", 1),
+            ("SELECT COUNT(*) FROM study_correction", 0),
+            ("SELECT COUNT(*) FROM quarantine_act", 0),
+            ("SELECT COUNT(*) FROM quarantine", 1),
+            ("SELECT COUNT(*) FROM instance", 2),
+        ] {
+            assert_eq!(intake.count(counted).await, count, "{counted}");
+        }
+        intake.agrees().await;
     })
     .await;
 }

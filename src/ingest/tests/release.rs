@@ -9,11 +9,11 @@ use crate::ingest::release::{Release, ReleaseError};
 use wire::QuarantineAct::{self, Choose, Keep, Release as Again};
 
 impl Intake {
-    async fn manager(&self) -> AccountId {
+    pub(super) async fn manager(&self) -> AccountId {
         seed_account(&self.db, "feng", Role::Manager, None).await
     }
 
-    async fn decide(&self, id: i64, act: QuarantineAct, by: AccountId) -> Result<Option<InstanceId>, ReleaseError> {
+    pub(super) async fn decide(&self, id: i64, act: QuarantineAct, by: AccountId) -> Result<Option<InstanceId>, ReleaseError> {
         self.decide_in(Scope::All, id, act, by).await
     }
 
