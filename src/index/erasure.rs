@@ -198,6 +198,13 @@ pub async fn is_erased(tx: &mut Tx, study_uid: &str) -> Result<bool> {
     Ok(found > 0)
 }
 
+/// Whether a dataset was received and erased.
+pub async fn is_erased_dataset(tx: &mut Tx, sha256: &[u8]) -> Result<bool> {
+    let found = on!(tx, c => sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM erased_dataset WHERE sha256 = $1")
+        .bind(sha256).fetch_one(c).await)?;
+    Ok(found > 0)
+}
+
 /// A tombstone that was found in the store, for an index made anew; known already, it changes nothing.
 pub async fn restore_tombstone(tx: &mut Tx, hash: &[u8], reason: &str, at: Micros, found: &Written) -> Result<()> {
     on!(tx, c => sqlx::query(

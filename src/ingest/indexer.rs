@@ -18,6 +18,7 @@ use super::reader::RecordReader;
 use super::spool::{Position, Record, SegmentId, Spool};
 use crate::clock;
 use crate::dicom::{self, Limits, WalkError};
+use crate::index::erasure;
 use crate::index::quarantine::Reason;
 use crate::index::{Db, intake};
 
@@ -137,7 +138,12 @@ impl Indexer {
                 self.known.insert(record.segment, known);
             }
             let position = i64::try_from(record.position.0).unwrap_or(i64::MAX);
-            if self.known.get(&record.segment).is_none_or(|known| !known.contains(&position)) {
+            if self.known.get(&record.segment).is_some_and(|known| known.contains(&position)) {
+                continue;
+            }
+            // Erased, and its segment still stands: it was not sent again.
+            let mut tx = self.db.read().await?;
+            if record.position > self.replay_until || !erasure::is_erased_dataset(&mut tx, &record.sha256).await? {
                 unknown.push(record);
             }
         }

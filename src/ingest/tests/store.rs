@@ -19,8 +19,7 @@ fn of_study(study: u32, number: u32) -> Object {
 #[tokio::test]
 async fn with_a_slow_store_intake_goes_on_while_sealing_catches_up() {
     on_both_engines(async |db| {
-        let store = store_of(&db).slow(SLOW);
-        let intake = Intake::over(db, store).await;
+        let intake = Intake::over(db, Store::s3().slow(SLOW)).await;
         for study in 1..=20 {
             intake.receive(&of_study(study, 1)).await;
         }
