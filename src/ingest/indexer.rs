@@ -46,6 +46,8 @@ pub struct Indexer {
     options: Arc<IndexerOptions>,
     origin: Origin,
     pace: ProgressPace,
+    /// How far it had come before the start; none: not asked yet.
+    cursor: Option<i64>,
     /// What was durable at start: up to here rows may exist already.
     replay_until: Position,
     known: HashMap<SegmentId, HashSet<i64>>,
@@ -61,6 +63,7 @@ impl Indexer {
             options: Arc::new(options),
             origin: Origin::Device,
             pace: ProgressPace::default(),
+            cursor: None,
             replay_until,
             known: HashMap::new(),
             done: watch::Sender::new(Position::START),
@@ -129,6 +132,11 @@ impl Indexer {
         if records.first().is_none_or(|first| first.position > self.replay_until) {
             return Ok(records);
         }
+        let cursor = match self.cursor {
+            Some(cursor) => cursor,
+            None => intake::cursor(&mut self.db.read().await?, &self.options.node).await?,
+        };
+        self.cursor = Some(cursor);
         let mut unknown = Vec::with_capacity(records.len());
         for record in records {
             if !self.known.contains_key(&record.segment) {
@@ -141,9 +149,9 @@ impl Indexer {
             if self.known.get(&record.segment).is_some_and(|known| known.contains(&position)) {
                 continue;
             }
-            // Erased, and its segment still stands: it was not sent again.
+            // Indexed before the start and erased since: its segment still stands, and it was not sent again.
             let mut tx = self.db.read().await?;
-            if record.position > self.replay_until || !erasure::is_erased_dataset(&mut tx, &record.sha256).await? {
+            if position > cursor || !erasure::is_erased_dataset(&mut tx, &record.sha256).await? {
                 unknown.push(record);
             }
         }
