@@ -46,13 +46,6 @@ pub fn pieces(text: &str) -> Vec<(bool, String)> {
     pieces
 }
 
-/// A side the impression names and the findings do not.
-pub fn side_missing(findings: &str, impression: &str) -> Option<&'static str> {
-    ["左", "右"]
-        .into_iter()
-        .find(|side| impression.contains(side) && !findings.contains(side) && !findings.contains('双'))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,12 +73,5 @@ mod tests {
         let text = "甲‹填写›乙";
         let joined: String = pieces(text).into_iter().map(|(_, piece)| piece).collect();
         assert_eq!(joined, text);
-    }
-
-    #[test]
-    fn a_side_only_in_the_impression_is_noticed() {
-        assert_eq!(side_missing("右肺下叶结节", "左肺结节"), Some("左"));
-        assert_eq!(side_missing("双肺纹理清晰", "左肺未见异常"), None);
-        assert_eq!(side_missing("右肺下叶结节", "右肺结节"), None);
     }
 }

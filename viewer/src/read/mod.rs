@@ -12,6 +12,7 @@ mod opening;
 mod pane;
 mod region;
 mod room;
+mod sides;
 mod sign;
 mod slots;
 mod standing;

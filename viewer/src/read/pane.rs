@@ -9,6 +9,7 @@ use super::checks;
 use super::draft::{Draft, Saved, Unsent};
 use super::editor::{Editor, first_blank, jump};
 use super::room::{Active, Purpose, Room};
+use super::sides::{self, Sides};
 use crate::api;
 use crate::clock;
 use crate::i18n::{fill, say, t};
@@ -280,7 +281,7 @@ fn Checks(room: Room) -> impl IntoView {
     let preview = Memo::new(move |_| room.not_yet_whole());
     let open = Memo::new(move |_| blanks(draft));
     let side = Memo::new(move |_| {
-        draft.findings.with(|findings| draft.impression.with(|impression| checks::side_missing(findings, impression)))
+        draft.findings.with(|findings| draft.impression.with(|impression| sides::compare(findings, impression)))
     });
     let written = Memo::new(move |_| !draft.blank());
     view! {
@@ -292,10 +293,11 @@ fn Checks(room: Room) -> impl IntoView {
                     <button class="linkish amber" data-testid="blanks" on:click=move |_| first_blank(&EDITORS)>{icon("warn")}{fill(say::CHECK_BLANKS, &[&n.to_string()])}</button>
                 }.into_any(),
             }}
-            {move || written.get().then(|| match side.get() {
-                None => view! { <span>{icon("check")}{t(say::CHECK_SIDES)}</span> }.into_any(),
-                Some(side) => view! { <span class="amber">{icon("warn")}{fill(say::CHECK_SIDES_DIFFER, &[side])}</span> }.into_any(),
-            })}
+            {move || match side.get() {
+                Sides::Nothing => None,
+                Sides::Agree => Some(view! { <span data-testid="sides">{icon("check")}{t(say::CHECK_SIDES)}</span> }.into_any()),
+                Sides::Missing(side) => Some(view! { <span class="amber" data-testid="sides">{icon("warn")}{fill(say::CHECK_SIDES_DIFFER, &[&side])}</span> }.into_any()),
+            }}
             {move || preview.get().then(|| view! { <span class="amber" data-testid="preview-only">{icon("warn")}{t(say::CHECK_PREVIEW)}</span> })}
         </p>
     }
