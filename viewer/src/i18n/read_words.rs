@@ -62,6 +62,11 @@ super::table! {
     CHECK_SIDES: "左右侧一致", "Sides agree";
     CHECK_SIDES_DIFFER: "意见里的“{0}”所见未提", "“{0}” in the impression is not in the findings";
     CHECK_PREVIEW: "图像还没到齐，先别签署", "The image is not whole yet; signing waits";
+    UNFINISHED_BLANKS: "还有 {0} 处未填", "{0} blanks are open";
+    UNFINISHED_IMPRESSION: "诊断意见还没写", "The impression is not written";
+    UNFINISHED_LEAD: "现在还不能签署。密码没有记下，等会儿再输。", "It cannot be signed yet. No password was taken; it is asked for later.";
+    UNFINISHED_BLANK_GO: "去第一处", "To the first";
+    UNFINISHED_IMPRESSION_GO: "去写", "Write it";
     CHECK_EMPTY: "{0}还没写", "{0} not written";
     NEWS_QUESTION: "机构改了临床问题", "The site changed the clinical question";
     NEWS_IMAGES: "又到了 {0} 幅图像", "{0} more images came";

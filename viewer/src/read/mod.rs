@@ -20,6 +20,7 @@ mod standing;
 pub mod testing;
 mod trouble;
 mod turn;
+mod unfinished;
 
 use leptos::prelude::*;
 
@@ -34,7 +35,7 @@ use banner::Banner;
 use idle::{IdleDesk, OpeningCase};
 use news::News;
 use pane::{Asked, EDITORS, ReportPane, SavedAloud, ask};
-use room::{Purpose, Room, Said};
+use room::{Purpose, Room};
 use sign::Asking;
 use trouble::Trouble;
 
@@ -191,10 +192,7 @@ fn Strip(room: Room, in_report: ReadSignal<bool>, keys: RwSignal<bool>) -> impl 
         <footer class="strip small" data-testid="strip">
             <NewsLine room=room/>
             <SavedAloud draft=room.draft/>
-            <span role="status" class="clip" data-testid="said">{move || room.said.get().map(|said| match said {
-                Said::Done(words) => view! { <span class="done">{icon("check")}</span>" "{words} }.into_any(),
-                Said::NotYet(words) => view! { <span class="amber">{icon("warn")}</span>" "{words} }.into_any(),
-            })}</span>
+            <span role="status" class="clip" data-testid="said">{move || room.said.get().map(|words| view! { <span class="done">{icon("check")}</span>" "{words} })}</span>
             {move || room.desk.with(Option::is_some).then(|| room.fault.get()).flatten().map(|fault| view! { <span class="amber clip" role="alert">{icon("warn")}" "{fault.text()}</span> })}
             <span class="grow"></span>
             {move || open().then(|| {

@@ -10,6 +10,7 @@ use super::draft::{Draft, Saved, Unsent};
 use super::editor::{Editor, first_blank, jump};
 use super::room::{Active, Purpose, Room};
 use super::sides::{self, Sides};
+use super::unfinished::Unfinished;
 use crate::api;
 use crate::clock;
 use crate::i18n::{fill, say, t};
@@ -27,6 +28,8 @@ pub enum Asked {
     Release,
     /// The versions put aside.
     Aside,
+    /// Signing was asked for too early.
+    Unfinished(Unfinished),
 }
 
 #[component]
@@ -304,14 +307,8 @@ fn Checks(room: Room) -> impl IntoView {
 }
 
 fn write_actions(active: &Active, room: Room, asked: RwSignal<Option<Asked>>) -> impl IntoView + use<> {
-    let draft = room.draft;
     let two = active.signatures_needed > 1;
-    let ready = move || {
-        blanks(draft) == 0
-            && !room.not_yet_whole()
-            && room.news.with(Option::is_none)
-            && draft.impression.with(|text| !text.trim().is_empty())
-    };
+    let ready = move || Unfinished::of(room).is_none();
     let (what, mark, word, key, after, testid) = if two {
         (Asked::Submit, "review", say::SUBMIT, "Ctrl+Enter", say::SUBMIT_AND_NEXT, "submit")
     } else {
@@ -337,23 +334,17 @@ fn review_actions(room: Room, asked: RwSignal<Option<Asked>>) -> impl IntoView {
     }
 }
 
-/// Signing asks for a password, but never for a report that could not be signed: then it shows why.
+/// Signing asks for a password, but never for a report that could not be signed: then it shows why, and never moves the
+/// caret into the text, where the password would go.
 pub fn ask(what: Asked, room: Room, asked: RwSignal<Option<Asked>>) {
-    let draft = room.draft;
     if untrack(|| room.undecided()) {
         return;
     }
-    if room.news.with_untracked(Option::is_some) {
-        room.not_yet(say::NEWS_FIRST);
-        crate::web::focus_selector("[data-testid=news-see]");
-    } else if untrack(|| room.not_yet_whole()) {
-        room.not_yet(say::CHECK_PREVIEW);
-    } else if untrack(|| blanks(draft)) > 0 {
-        first_blank(&EDITORS);
-    } else if draft.impression.with_untracked(|text| text.trim().is_empty()) {
-        crate::web::focus_selector("#impression");
-    } else {
-        room.said.set(None);
-        asked.set(Some(what));
+    match untrack(|| Unfinished::of(room)) {
+        Some(unfinished) => asked.set(Some(Asked::Unfinished(unfinished))),
+        None => {
+            room.said.set(None);
+            asked.set(Some(what));
+        }
     }
 }

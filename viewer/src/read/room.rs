@@ -18,7 +18,7 @@ use super::sign;
 use super::turn::{Own, PutOff, Wishes, most_pressing, next_up};
 use crate::api::{self, Fault};
 use crate::app::App;
-use crate::i18n::{Text, fill, t};
+use crate::i18n::{Text, fill};
 use crate::live::{self, Beat};
 use crate::viewport::ViewerHandle;
 
@@ -43,14 +43,6 @@ pub struct Active {
     pub signatures_needed: u8,
 }
 
-/// A line at the foot of the page.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Said {
-    Done(String),
-    /// Why what was asked for has to wait.
-    NotYet(String),
-}
-
 #[derive(Clone, Copy)]
 pub struct Room {
     pub app: App,
@@ -65,7 +57,7 @@ pub struct Room {
     /// The clinical question on the screen is not the one the case was opened with.
     pub asked_anew: RwSignal<bool>,
     /// What just happened, for the line at the foot of the page.
-    pub said: RwSignal<Option<Said>>,
+    pub said: RwSignal<Option<String>>,
     pub draft: Draft,
     /// What the viewport says of the image on the screen.
     pub viewer: ViewerHandle,
@@ -261,11 +253,6 @@ impl Room {
         self.lost.get() || self.draft.conflict.with(Option::is_some)
     }
 
-    /// What was asked for has to wait.
-    pub fn not_yet(self, why: Text) {
-        self.said.set(Some(Said::NotYet(t(why).to_owned())));
-    }
-
     pub fn me(self) -> i64 {
         self.app.me.with_untracked(|me| me.as_ref().map_or(0, |me| me.account))
     }
@@ -294,7 +281,7 @@ impl Room {
         let Some(active) = self.active.try_get_untracked().flatten().filter(|active| active.row.case == case) else {
             return;
         };
-        self.said.set(Some(Said::Done(fill(said, &[&active.row.patient.name]))));
+        self.said.set(Some(fill(said, &[&active.row.patient.name])));
         self.draft.settled();
         self.close();
     }

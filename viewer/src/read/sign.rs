@@ -10,6 +10,7 @@ use super::keep;
 use super::pane::Asked;
 use super::room::{Active, Purpose, Room};
 use super::trouble::AsideDialog;
+use super::unfinished::{Unfinished, UnfinishedDialog};
 use crate::api::{self, Fault};
 use crate::i18n::{Text, fill, say, t};
 use crate::ui::{Dialog, icon};
@@ -23,10 +24,13 @@ pub fn Asking(room: Room, asked: RwSignal<Option<Asked>>) -> impl IntoView {
     Effect::new(move |before: Option<Option<i64>>| {
         let case = case.get();
         let news = room.news.with(Option::is_some);
-        if news && matches!(asked.get_untracked(), Some(Asked::Sign | Asked::Submit)) {
-            room.not_yet(say::NEWS_FIRST);
-        }
-        if room.undecided() || news || before.is_some_and(|before| before != case) {
+        let signing = matches!(asked.get_untracked(), Some(Asked::Sign | Asked::Submit));
+        if room.undecided() || before.is_some_and(|before| before != case) {
+            asked.set(None);
+        } else if news && signing {
+            // Somebody is typing a password: another dialog takes its letters, not the text underneath.
+            asked.set(Some(Asked::Unfinished(Unfinished::News)));
+        } else if news {
             asked.set(None);
         }
         case
@@ -41,6 +45,7 @@ pub fn Asking(room: Room, asked: RwSignal<Option<Asked>>) -> impl IntoView {
             Asked::Return => view! { <ReturnDialog room=room active=active on_close=close/> }.into_any(),
             Asked::Release => view! { <ReleaseDialog room=room on_close=close/> }.into_any(),
             Asked::Aside => view! { <AsideDialog room=room on_close=close/> }.into_any(),
+            Asked::Unfinished(what) => view! { <UnfinishedDialog room=room what=what on_close=close/> }.into_any(),
         })
     }
 }
