@@ -125,6 +125,8 @@ super::table! {
     RETURNED_NOW: "{0} 的报告已退回", "The report of {0} was sent back";
     VIEWPORT_LABEL: "图像区", "Image area";
 
+    PATIENT_ID: "患者号", "Patient ID";
+    EXAM_NUMBER: "检查号", "Exam no.";
     KEY_SWITCH: "图像 ↔ 报告", "Image ↔ report";
     KEY_TEMPLATE: "选模板", "Choose template";
     KEY_NEWS: "看这例的变化", "What changed in this case";
