@@ -12,6 +12,7 @@ use super::api::{ViewerHandle, ViewerState, ViewerStudy};
 use super::cine::Loop;
 use super::geometry::{Camera, Canvas};
 use super::measure::Measure;
+use super::names;
 use super::stacks::{self, FrameKey, Slot, Stack};
 use super::store::FrameStore;
 use super::workers::Pool;
@@ -40,6 +41,8 @@ impl Tool {
 pub struct Open {
     pub study: Arc<ViewerStudy>,
     pub stacks: Vec<Stack>,
+    /// Of each stack.
+    pub names: Vec<String>,
     /// Of each instance, its frames' in turn, or one for all of them.
     attrs: HashMap<i64, Vec<Arc<ImageAttrs>>>,
 }
@@ -50,7 +53,8 @@ impl Open {
         let all = study.images.series.iter().flat_map(|s| &s.instances);
         let frames = |attrs: ImageAttrs| attrs.into_frames().into_iter().map(Arc::new).collect();
         let attrs = all.filter_map(|i| i.attrs.clone().map(|attrs| (i.instance, frames(attrs)))).collect();
-        Self { study, stacks, attrs }
+        let names = names::names(&study.images, &stacks);
+        Self { study, stacks, names, attrs }
     }
 
     pub fn slot(&self, at: At) -> Option<Slot> {

@@ -27,13 +27,12 @@ pub fn Header(desk: Desk, pane: Pane) -> impl IntoView {
     }
 }
 
-/// `序列 3 · 肺窗重建`
+/// `3 肺窗重建`, `侧位 · 胸部正侧位`: the name on the rail, with the series' words where it goes by others.
 pub fn series_words(desk: Desk, shown: &OnCanvas) -> Option<String> {
     let open = desk.open.get()?;
-    let series = open.series(shown.slot);
-    let number = format!("{} {}", say("序列", "Series"), series.number);
-    let words = series.description.trim();
-    Some(if words.is_empty() { number } else { format!("{number} · {words}") })
+    let name = open.names.get(shown.at.stack)?;
+    let words = open.series(shown.slot).description.trim();
+    Some(if words.is_empty() || name.ends_with(words) { name.clone() } else { format!("{name} · {words}") })
 }
 
 /// `层 142 / 312`, `帧 37 / 96`

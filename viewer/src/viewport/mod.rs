@@ -22,6 +22,7 @@ mod header;
 mod keys;
 mod levels;
 mod measure;
+mod names;
 mod overlay;
 mod paint;
 mod pane;

@@ -15,6 +15,7 @@ use super::api::Quality;
 use super::desk::{Desk, Notice, OnCanvas, Pane};
 use super::geometry::Affine;
 use super::measure::{Measure, length_words, ruler, source_words};
+use super::names::view_words;
 use super::paint::extent;
 use super::words::say;
 
@@ -125,9 +126,7 @@ fn slice_words(attrs: &ImageAttrs) -> String {
         words.push(format!("{} {}", say("位置", "Position"), short(z)));
     }
     if words.is_empty() {
-        words.extend(
-            [attrs.view.as_str(), attrs.laterality.as_str()].into_iter().filter(|w| !w.is_empty()).map(str::to_owned),
-        );
+        words.push(view_words(&attrs.view, &attrs.laterality));
     }
     words.join("  ")
 }

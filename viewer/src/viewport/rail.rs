@@ -34,8 +34,8 @@ fn thumbnail(desk: Desk, open: &Arc<Open>, n: usize) -> impl IntoView + use<> {
     let attrs = open.attrs(slot.key);
     let count = stack.slots.len();
     let is_clip = stack.times.is_some();
-    let label = label(&series.description, &series.modality, n);
-    let title = label.clone();
+    let label = open.names.get(n).cloned().unwrap_or_default();
+    let title = format!("{label} · {}", series.description.trim());
     let frames = if is_clip { format!("▶ {count}") } else { count.to_string() };
     let canvas = NodeRef::<html::Canvas>::new();
     let drawn = StoredValue::new(false);
@@ -71,10 +71,4 @@ fn thumbnail(desk: Desk, open: &Arc<Open>, n: usize) -> impl IntoView + use<> {
             <span class="vp-thumb-words"><span>{label}</span><span>{frames}</span></span>
         </button>
     }
-}
-
-/// `3 肺窗`
-fn label(description: &str, modality: &str, n: usize) -> String {
-    let words = description.trim();
-    format!("{} {}", n + 1, if words.is_empty() { modality } else { words })
 }

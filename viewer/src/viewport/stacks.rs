@@ -138,10 +138,10 @@ pub fn wanted(stacks: &[Stack], current: usize, at: usize, forward: bool) -> Vec
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
-    fn attrs(frames: u32, times: &[f64], placed: bool) -> ImageAttrs {
+    pub fn attrs(frames: u32, times: &[f64], placed: bool) -> ImageAttrs {
         let text = r#"{"rows":4,"columns":4,"frames":1,"samples_per_pixel":1,"photometric":"MONOCHROME2","bits_allocated":8,
             "bits_stored":8,"high_bit":7,"signed":false,"rescale_slope":1.0,"rescale_intercept":0.0,"rescale_type":"",
             "windows":[],"voi_function":"LINEAR","voi_luts":[],"inverse":false,"patient_orientation":"","laterality":"",
@@ -152,7 +152,7 @@ mod tests {
         a
     }
 
-    fn study(series: Vec<Vec<ImageAttrs>>) -> StudyImages {
+    pub fn study(series: Vec<Vec<ImageAttrs>>) -> StudyImages {
         let mut next = 0;
         let series = series.into_iter().enumerate().map(|(s, images)| SeriesImages {
             series: s as i64,
