@@ -42,6 +42,67 @@ pub struct Canvas {
     pub height: f64,
     /// Device pixels a CSS pixel.
     pub density: f64,
+    /// Where its words stand; a fitted image keeps clear of them.
+    pub words: Words,
+}
+
+/// Where the words over a canvas stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Words {
+    /// Over the image: a slice is round and its corners are air.
+    #[default]
+    Over,
+    /// In columns at its sides: an ultrasound screen and a radiograph have something to see in every corner.
+    Beside,
+    /// Above and below it, where a tall image in a narrow pane leaves no columns.
+    Around,
+}
+
+/// CSS pixels of a column of words, and of what is kept free for the letters of the edges.
+const COLUMN: f64 = 116.0;
+const LETTER: f64 = 26.0;
+/// CSS pixels of the lines above and below.
+const ABOVE: f64 = 94.0;
+const BELOW: f64 = 92.0;
+
+impl Words {
+    /// Beside or around the image, whichever leaves it larger.
+    pub fn clear_of(canvas: Canvas, image: Extent) -> Self {
+        let times = |words| Camera::default().times(Canvas { words, ..canvas }, image);
+        if times(Words::Around) > times(Words::Beside) { Words::Around } else { Words::Beside }
+    }
+
+    /// CSS pixels kept free at left and right each, above, below.
+    const fn kept_free(self) -> (f64, f64, f64) {
+        match self {
+            Words::Over => (0.0, 0.0, 0.0),
+            Words::Beside => (COLUMN, LETTER, LETTER),
+            Words::Around => (LETTER, ABOVE, BELOW),
+        }
+    }
+
+    pub const fn word(self) -> &'static str {
+        match self {
+            Words::Over => "over",
+            Words::Beside => "beside",
+            Words::Around => "around",
+        }
+    }
+}
+
+impl Canvas {
+    /// The part a fitted image may fill.
+    fn free(&self) -> (f64, f64) {
+        let (sides, above, below) = self.words.kept_free();
+        let wide = self.width - 2.0 * sides * self.density;
+        (wide.max(1.0), (self.height - (above + below) * self.density).max(1.0))
+    }
+
+    /// The middle of that part.
+    fn middle(&self) -> (f64, f64) {
+        let (_, above, below) = self.words.kept_free();
+        (self.width / 2.0, (self.height + (above - below) * self.density) / 2.0)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -56,7 +117,7 @@ pub enum Zoom {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Camera {
     pub zoom: Zoom,
-    /// Device pixels from the canvas's middle to the image's.
+    /// Device pixels from the middle of the canvas's free part to the image's.
     pub pan: (f64, f64),
     /// Clockwise quarter turns, 0 to 3.
     pub turns: u8,
@@ -83,7 +144,8 @@ impl Camera {
                 if self.turns % 2 == 1 {
                     (wide, high) = (high, wide);
                 }
-                let times = (canvas.width / wide).min(canvas.height / high);
+                let free = canvas.free();
+                let times = (free.0 / wide).min(free.1 / high);
                 if times.is_finite() && times > 0.0 { times } else { 1.0 }
             }
         }
@@ -97,7 +159,8 @@ impl Camera {
         let (sx, sy) = (if self.mirrored { -times } else { times }, times * image.aspect);
         let (a, b, c, d) = (cos * sx, sin * sx, -sin * sy, cos * sy);
         let (mx, my) = (image.columns / 2.0, image.rows / 2.0);
-        let (cx, cy) = (canvas.width / 2.0 + self.pan.0, canvas.height / 2.0 + self.pan.1);
+        let middle = canvas.middle();
+        let (cx, cy) = (middle.0 + self.pan.0, middle.1 + self.pan.1);
         let (mut e, mut f) = (cx - a * mx - c * my, cy - b * mx - d * my);
         if times.fract() == 0.0 && (times * image.aspect).fract() == 0.0 {
             (e, f) = (e.round(), f.round());
@@ -111,7 +174,8 @@ impl Camera {
         let before = self.times(canvas, image);
         let after = (before * factor).clamp(SMALLEST, LARGEST);
         let grown = after / before;
-        let (dx, dy) = (at.0 - canvas.width / 2.0, at.1 - canvas.height / 2.0);
+        let middle = canvas.middle();
+        let (dx, dy) = (at.0 - middle.0, at.1 - middle.1);
         let pan = (dx - (dx - self.pan.0) * grown, dy - (dy - self.pan.1) * grown);
         Self { zoom: Zoom::Times(after), pan, ..self }
     }
@@ -144,7 +208,7 @@ impl Camera {
 mod tests {
     use super::*;
 
-    const CANVAS: Canvas = Canvas { width: 1000.0, height: 800.0, density: 1.0 };
+    const CANVAS: Canvas = Canvas { width: 1000.0, height: 800.0, density: 1.0, words: Words::Over };
     const SLICE: Extent = Extent { columns: 512.0, rows: 512.0, aspect: 1.0 };
 
     fn near(a: (f64, f64), b: (f64, f64)) {
@@ -159,8 +223,25 @@ mod tests {
     }
 
     #[test]
+    fn words_beside_or_around_an_image_hide_nothing_of_it() {
+        let screen = Extent { columns: 1024.0, rows: 768.0, aspect: 1.0 };
+        let film = Extent { columns: 2000.0, rows: 2400.0, aspect: 1.0 };
+        let narrow = Canvas { width: 430.0, height: 600.0, ..CANVAS };
+        let wide = Canvas { width: 1200.0, height: 700.0, ..CANVAS };
+        for (canvas, image, words) in [(wide, screen, Words::Beside), (narrow, film, Words::Around)] {
+            assert_eq!(Words::clear_of(canvas, image), words);
+            let placed = Camera::default().placement(Canvas { words, ..canvas }, image);
+            let (left, top) = placed.apply((0.0, 0.0));
+            let (right, bottom) = placed.apply((image.columns, image.rows));
+            let (sides, above, below) = words.kept_free();
+            assert!(left >= sides - 1e-9 && right <= canvas.width - sides + 1e-9, "{left} to {right}");
+            assert!(top >= above - 1e-9 && bottom <= canvas.height - below + 1e-9, "{top} to {bottom}");
+        }
+    }
+
+    #[test]
     fn one_to_one_puts_pixels_on_whole_device_pixels() {
-        let odd = Canvas { width: 1001.0, height: 803.0, density: 1.0 };
+        let odd = Canvas { width: 1001.0, height: 803.0, ..CANVAS };
         let p = Camera { zoom: Zoom::Times(1.0), pan: (3.3, -2.7), ..Camera::default() }.placement(odd, SLICE);
         assert_eq!((p.e.fract(), p.f.fract(), p.a), (0.0, 0.0, 1.0));
         assert_eq!(format!("{} {} {} {}", p.a, p.b, p.c, p.d), "1 0 0 1");
@@ -173,6 +254,14 @@ mod tests {
         let under = camera.placement(CANVAS, SLICE).inverse().apply(at);
         let zoomed = camera.zoomed_at(1.7, at, CANVAS, SLICE);
         near(zoomed.placement(CANVAS, SLICE).apply(under), at);
+    }
+
+    #[test]
+    fn zooming_beside_words_keeps_what_is_under_the_pointer() {
+        let canvas = Canvas { words: Words::Around, ..CANVAS };
+        let at = (320.5, 611.25);
+        let under = Camera::default().placement(canvas, SLICE).inverse().apply(at);
+        near(Camera::default().zoomed_at(1.7, at, canvas, SLICE).placement(canvas, SLICE).apply(under), at);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use wire::ImageAttrs;
 
 use super::api::Quality;
 use super::desk::{Desk, Notice, OnCanvas, Pane};
-use super::geometry::Affine;
+use super::geometry::{Affine, Words};
 use super::measure::{Measure, length_words, ruler, source_words};
 use super::names::view_words;
 use super::paint::extent;
@@ -27,6 +27,7 @@ struct Seen {
     placement: Affine,
     density: f64,
     size: (f64, f64),
+    words: Words,
 }
 
 impl PartialEq for Seen {
@@ -35,6 +36,7 @@ impl PartialEq for Seen {
             && self.placement == other.placement
             && self.size == other.size
             && self.density == other.density
+            && self.words == other.words
             && Arc::ptr_eq(&self.attrs, &other.attrs)
     }
 }
@@ -60,12 +62,12 @@ pub fn Overlay(desk: Desk, pane: Pane) -> impl IntoView {
         let canvas = pane.canvas.get();
         let placement = pane.camera.get().placement(canvas, extent(&attrs));
         let size = (canvas.width / canvas.density, canvas.height / canvas.density);
-        Some(Seen { shown, attrs, placement, density: canvas.density, size })
+        Some(Seen { shown, attrs, placement, density: canvas.density, size, words: canvas.words })
     });
     let who = move || desk.open.with(|o| o.as_ref().map(|o| lines(&o.study.who)));
     let place = move || desk.open.with(|o| o.as_ref().map(|o| lines(&o.study.place)));
     view! {
-        <div class="vp-corners" aria-hidden="true">
+        <div class="vp-corners" aria-hidden="true" data-words=move || pane.canvas.get().words.word()>
             <div class="vp-corner vp-tl">{who}</div>
             <div class="vp-corner vp-tr">{place}</div>
             <div class="vp-corner vp-bl">{move || seen.get().map(|s| bottom_left(&s))}</div>
@@ -81,13 +83,18 @@ fn lines(all: &[String]) -> impl IntoView + use<> {
     all.iter().map(|line| view! { <div>{line.clone()}</div> }).collect_view()
 }
 
+/// CSS pixels.
+const RULER_IN_COLUMN: f64 = 64.0;
+
 /// Ruler with its source, slice, dose.
 fn bottom_left(seen: &Seen) -> impl IntoView + use<> {
     let attrs = &seen.attrs;
     let centre = seen.placement.inverse().apply((seen.size.0 * seen.density / 2.0, seen.size.1 * seen.density / 2.0));
     let scale = scale_at(attrs, centre);
     let is_calibrated = scale.source != Source::None;
-    let drawn = ruler(scale.across / seen.times(), is_calibrated, seen.size.0).map(|(length, words)| {
+    // In a column the ruler is as long as the column at most.
+    let room = if seen.words == Words::Beside { 4.0 * RULER_IN_COLUMN } else { seen.size.0 };
+    let drawn = ruler(scale.across / seen.times(), is_calibrated, room).map(|(length, words)| {
         view! {
             <div class="vp-ruler">
                 <svg width=format!("{:.1}", length + 2.0) height="9" class="vp-halo">
@@ -150,10 +157,10 @@ fn bottom_right(seen: &Seen) -> impl IntoView + use<> {
     let is_plain = kind(&seen.attrs) != Kind::Grey && seen.shown.view.voi == pixel::window::IDENTITY_8;
     let window = (!is_plain).then_some(window);
     let turned = seen.shown.view.invert.then(|| say("反相 · ", "Inverted · "));
-    let zoom = format!("{}× · ", short((seen.times() * seen.density * 100.0).round() / 100.0));
+    let zoom = format!("{}×", short((seen.times() * seen.density * 100.0).round() / 100.0));
     view! {
         <div>{window}</div>
-        <div>{turned}{zoom}<span class="vp-quality">{quality_words(seen.shown.quality)}</span></div>
+        <div>{turned}{zoom}<span class="vp-sep">" · "</span><span class="vp-quality">{quality_words(seen.shown.quality)}</span></div>
     }
 }
 

@@ -11,7 +11,7 @@ use wasm_bindgen::prelude::*;
 use web_sys::{HtmlCanvasElement, PointerEvent, ResizeObserver, WheelEvent};
 
 use super::desk::{Desk, Pane, Tool};
-use super::geometry::{Affine, Camera, Canvas};
+use super::geometry::{Affine, Camera, Canvas, Words};
 use super::header::{self, Header, SliceRail};
 use super::levels;
 use super::measure::Measure;
@@ -46,6 +46,7 @@ pub fn PaneView(desk: Desk, index: usize) -> impl IntoView {
     let surface = NodeRef::<html::Div>::new();
     keep_drawn(desk, pane, canvas);
     watch_size(pane, surface);
+    place_words(desk, pane);
     let drag = StoredValue::new_local(None::<Drag>);
     let fingers = StoredValue::new_local(Fingers::default());
     let rolled = StoredValue::new_local(0.0f64);
@@ -401,6 +402,23 @@ impl Drop for ContextWatch {
 }
 
 /// Follows the surface's size and the screen's density.
+/// A slice keeps the whole canvas, its words over the air in its corners; every other image keeps clear of them.
+fn place_words(desk: Desk, pane: Pane) {
+    Effect::new(move |_| {
+        let canvas = pane.canvas.get();
+        let Some(open) = desk.open.get() else { return };
+        let Some(slot) = open.slot(pane.at.get()) else { return };
+        let sliced = matches!(open.series(slot).modality.as_str(), "CT" | "MR" | "PT" | "NM");
+        let words = match open.attrs(slot.key).filter(|_| !sliced) {
+            Some(attrs) => Words::clear_of(canvas, extent(&attrs)),
+            None => Words::Over,
+        };
+        if canvas.words != words {
+            pane.canvas.set(Canvas { words, ..canvas });
+        }
+    });
+}
+
 fn watch_size(pane: Pane, surface: NodeRef<html::Div>) {
     let measure = move || {
         let Some(element) = surface.try_get_untracked().flatten() else { return };
@@ -408,7 +426,8 @@ fn watch_size(pane: Pane, surface: NodeRef<html::Div>) {
         let bounds = element.get_bounding_client_rect();
         let width = (bounds.width() * density).round();
         let height = (bounds.height() * density).round();
-        let canvas = Canvas { width, height, density };
+        let words = pane.canvas.try_get_untracked().map(|canvas| canvas.words).unwrap_or_default();
+        let canvas = Canvas { width, height, density, words };
         if pane.canvas.try_get_untracked().is_some_and(|c| c != canvas) {
             pane.canvas.set(canvas);
         }
