@@ -153,7 +153,27 @@ impl FrameStore {
             let mut inner = self.inner.borrow_mut();
             inner.rank = wanted.iter().enumerate().rev().map(|(i, &k)| (k, i)).collect();
             inner.wanted = wanted;
-            inner.yield_connection();
+            if let Some(&first) = inner.wanted.first() {
+                inner.yield_connection(first);
+            }
+        }
+        self.pump();
+    }
+
+    /// A frame whose time has come goes before everything but the one on screen: one that waits to be asked for again is asked
+    /// for now, and a connection that brings something less wanted is given up for it.
+    pub fn urge(&self, key: FrameKey) {
+        {
+            let mut inner = self.inner.borrow_mut();
+            if let Some(Entry::Later { due, .. }) = inner.frames.get_mut(&key) {
+                *due = true;
+            }
+            if let Some(at) = inner.wanted.iter().position(|wanted| *wanted == key).filter(|at| *at > 1) {
+                inner.wanted.remove(at);
+                inner.wanted.insert(1, key);
+                inner.rank.insert(key, 1);
+            }
+            inner.yield_connection(key);
         }
         self.pump();
     }
@@ -366,10 +386,10 @@ impl Inner {
         }
     }
 
-    /// Where the frame on screen waits for a connection, the least wanted request gives up its own.
-    fn yield_connection(&mut self) {
-        let Some(&first) = self.wanted.first() else { return };
-        if self.frames.contains_key(&first) || self.fetching() < CONNECTIONS {
+    /// Where a frame waits for a connection, the least wanted request gives up its own.
+    fn yield_connection(&mut self, waiting: FrameKey) {
+        let waits = matches!(self.frames.get(&waiting), None | Some(Entry::Later { due: true, .. }));
+        if !waits || self.fetching() < CONNECTIONS {
             return;
         }
         let busy = self.frames.iter().filter(|(_, e)| matches!(e, Entry::Busy { abort: Some(_) }));

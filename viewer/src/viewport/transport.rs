@@ -7,6 +7,7 @@ use web_sys::PointerEvent;
 use super::cine::{Clock, Loop};
 use super::desk::{Desk, Pane};
 use super::stacks::Slot;
+use super::store::Load;
 use super::words::say;
 use crate::ui::icon;
 
@@ -30,7 +31,7 @@ pub fn play_when_asked(desk: Desk, pane: Pane) {
         };
         let run = Run { desk, pane, clock, stack: pane.at.get_untracked().stack };
         let (speed, ends) = (pane.speed.get_untracked(), pane.ends.get_untracked());
-        run.start(Origin { at: now(), from: pane.at.get_untracked().slot, speed, ends, since: now() });
+        run.start(Origin { at: now(), from: pane.at.get_untracked().slot, speed, ends, missing: None });
     });
 }
 
@@ -41,12 +42,62 @@ struct Origin {
     from: usize,
     speed: f64,
     ends: Loop,
-    /// When the frame that was due was last here.
-    since: f64,
+    missing: Option<Missing>,
 }
 
-/// Milliseconds after which a missing frame is worth a word.
+/// A frame whose time has come and which is not here.
+#[derive(Clone, Copy, PartialEq, Debug)]
+struct Missing {
+    frame: usize,
+    since: f64,
+    /// When it was last asked for out of turn.
+    urged: f64,
+}
+
+/// Milliseconds after which a missing frame is worth a word, and is asked for before everything else.
 const LATE: f64 = 400.0;
+
+/// How the next frame stands.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Next {
+    Coming,
+    Here,
+    /// It never comes; playing goes on over it, and the pane says so while it lasts.
+    Failed,
+}
+
+/// What a turn of the clock asks for.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Step {
+    Stay,
+    Go(usize),
+    /// Not here for long: the frames that are fetched instead make way.
+    Urge(usize),
+}
+
+/// One turn: `shown` is on the screen, `due` on the clock's word. Whoever is missed stays missed until it is here: the clock
+/// stands meanwhile, so that nothing is skipped.
+fn step(origin: &mut Origin, clock: &Clock, shown: usize, now: f64, stands: impl Fn(usize) -> Next) -> Step {
+    let due = match origin.missing {
+        Some(missing) => missing.frame,
+        None => clock.due(origin.from, (now - origin.at) * origin.speed, origin.ends),
+    };
+    if due == shown && origin.missing.is_none() {
+        return Step::Stay;
+    }
+    if stands(due) == Next::Coming {
+        let missing = origin.missing.get_or_insert(Missing { frame: due, since: now, urged: now });
+        if now - missing.urged < LATE {
+            return Step::Stay;
+        }
+        missing.urged = now;
+        return Step::Urge(due);
+    }
+    if origin.missing.take().is_some() {
+        (origin.at, origin.from) = (now, due);
+    }
+    Step::Go(due)
+}
 
 struct Run {
     desk: Desk,
@@ -67,33 +118,39 @@ impl Run {
         let (true, Some(at)) = (is_on, at) else { return };
         let (speed, ends) = (pane.speed.get_untracked(), pane.ends.get_untracked());
         if (speed, ends) != (origin.speed, origin.ends) {
-            origin = Origin { at: now(), from: at.slot, speed, ends, since: origin.since };
+            origin = Origin { at: now(), from: at.slot, speed, ends, missing: None };
         }
-        let due = self.clock.due(origin.from, (now() - origin.at) * speed, ends);
-        let is_here = self.is_here(due);
-        if is_here {
-            origin.since = now();
-        }
-        if !is_here {
-            origin = Origin { at: now(), from: at.slot, ..origin };
-        } else if due != at.slot {
-            pane.forward.set(true);
-            self.desk.go(pane, due);
+        match step(&mut origin, &self.clock, at.slot, now(), |frame| self.stands(frame)) {
+            Step::Stay => {}
+            Step::Go(frame) => {
+                pane.forward.set(true);
+                self.desk.go(pane, frame);
+            }
+            Step::Urge(frame) => {
+                if let (Some(slot), Some(store)) = (self.slot(frame), self.desk.store()) {
+                    store.urge(slot.key);
+                }
+            }
         }
         // A frame that is a moment late is no news.
-        let late = !is_here && now() - origin.since > LATE;
+        let late = origin.missing.is_some_and(|missing| now() - missing.since > LATE);
         if pane.buffering.get_untracked() != late {
             pane.buffering.set(late);
         }
         self.start(origin);
     }
 
-    /// While the next frame is missing the one after the shown one must be asked for, which going on from it does.
-    fn is_here(&self, frame: usize) -> bool {
-        let slot: Option<Slot> =
-            self.desk.open.with_untracked(|o| o.as_ref()?.stacks.get(self.stack)?.slots.get(frame).copied());
-        let (Some(slot), Some(store)) = (slot, self.desk.store()) else { return false };
-        store.get(slot.key).is_some()
+    fn slot(&self, frame: usize) -> Option<Slot> {
+        self.desk.open.with_untracked(|o| o.as_ref()?.stacks.get(self.stack)?.slots.get(frame).copied())
+    }
+
+    fn stands(&self, frame: usize) -> Next {
+        let (Some(slot), Some(store)) = (self.slot(frame), self.desk.store()) else { return Next::Failed };
+        match store.load(slot.key) {
+            Load::Here => Next::Here,
+            Load::Failed(_) => Next::Failed,
+            Load::Coming | Load::Delayed(_) => Next::Coming,
+        }
     }
 }
 
@@ -239,4 +296,43 @@ fn speeds(pane: Pane) -> impl IntoView {
         })
         .into_iter()
         .collect_view()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHOLE: Loop = Loop { first: 0, last: usize::MAX };
+
+    fn begin() -> (Origin, Clock) {
+        (Origin { at: 0.0, from: 0, speed: 1.0, ends: WHOLE, missing: None }, Clock::new(&[40.0; 72]))
+    }
+
+    #[test]
+    fn a_missing_frame_is_asked_for_out_of_turn_until_it_comes() {
+        let (mut origin, clock) = begin();
+        let mut turn = |now, next| step(&mut origin, &clock, 0, now, |_| next);
+        assert_eq!(turn(20.0, Next::Coming), Step::Stay);
+        let asked: Vec<f64> =
+            (3..=60).map(|n| f64::from(n) * 16.0).filter(|&now| turn(now, Next::Coming) == Step::Urge(1)).collect();
+        assert_eq!(asked.len(), 2, "{asked:?}");
+        assert_eq!(turn(1000.0, Next::Here), Step::Go(1));
+        assert_eq!(origin.missing, None);
+        assert_eq!(step(&mut origin, &clock, 1, 1041.0, |_| Next::Here), Step::Go(2), "it goes on from there");
+    }
+
+    #[test]
+    fn waiting_counts_from_when_the_frame_was_due() {
+        let (mut origin, clock) = begin();
+        for now in [48.0, 64.0, 300.0] {
+            step(&mut origin, &clock, 0, now, |_| Next::Coming);
+        }
+        assert_eq!(origin.missing.map(|missing| (missing.frame, missing.since)), Some((1, 48.0)));
+    }
+
+    #[test]
+    fn a_frame_that_never_comes_is_gone_over() {
+        let (mut origin, clock) = begin();
+        assert_eq!(step(&mut origin, &clock, 0, 45.0, |_| Next::Failed), Step::Go(1));
+    }
 }
