@@ -84,6 +84,7 @@ super::table! {
     RETURN_NEED: "退回要写明理由", "A return needs its reason";
     REVIEW_OF: "{0} 写 ・ 等您审核", "By {0}, waiting for your review";
     REVIEW_LEAVE: "先不审核", "Not now";
+    REVIEW_READ_ONLY: "文字只读。要改的地方请用「退回修改」写明，由写报告的医师改。", "Read only. Say what should change with “Send back”; its writer changes it.";
     SIGN_TITLE: "签署这份报告", "Sign this report";
     SUBMIT_TITLE: "提交审核", "Submit for review";
     SIGN_LEAD: "{0} ・ {1}。签署后不能再改。", "{0}, {1}. It cannot change afterwards.";

@@ -49,6 +49,12 @@ pub fn Editor(
     }
 }
 
+/// A text nobody changes here: words on the page, not a field that takes no letters.
+#[component]
+pub fn ReadText(id: &'static str, label: &'static str, text: RwSignal<String>) -> impl IntoView {
+    view! { <p class="read-text" id=id data-testid=id role="group" aria-label=label tabindex="-1">{move || text.get()}</p> }
+}
+
 fn field(id: &str) -> Option<HtmlTextAreaElement> {
     use wasm_bindgen::JsCast;
     document().get_element_by_id(id)?.dyn_into().ok()

@@ -7,7 +7,7 @@ use wire::{CaseRow, Template};
 
 use super::checks;
 use super::draft::{Draft, Saved, Unsent};
-use super::editor::{Editor, first_blank, jump};
+use super::editor::{Editor, ReadText, first_blank, jump};
 use super::room::{Active, Purpose, Room};
 use super::sides::{self, Sides};
 use super::unfinished::Unfinished;
@@ -36,8 +36,12 @@ pub enum Asked {
 pub fn ReportPane(room: Room, active: Active, asked: RwSignal<Option<Asked>>) -> impl IntoView {
     let draft = room.draft;
     let review = active.purpose == Purpose::Review;
-    let locked = Signal::derive(move || review || room.lost.get());
+    let locked = Signal::derive(move || room.lost.get());
     let typed = Callback::new(move |()| draft.touch());
+    let text = move |n: usize, label: Text, text: RwSignal<String>| match review {
+        true => view! { <ReadText id=EDITORS[n] label=t(label) text=text/> }.into_any(),
+        false => view! { <Editor id=EDITORS[n] label=t(label) text=text locked=locked on_typed=typed/> }.into_any(),
+    };
     let on_key = move |event: KeyboardEvent| {
         if event.key() == "Tab" && jump(&EDITORS, &event) {
             event.prevent_default();
@@ -60,6 +64,7 @@ pub fn ReportPane(room: Room, active: Active, asked: RwSignal<Option<Asked>>) ->
                 {templates.map(|(offer, load)| no_templates(offer, load))}
                 {move || draft.restored.get().then(|| view! { <p class="restored small" role="status">{icon("refresh")}{t(say::RESTORED)}</p> })}
                 {move || aside_line(draft.asides.with(Vec::len), asked)}
+                {review.then(|| view! { <p class="restored read-only small" data-testid="read-only">{icon("lock")}<span>{t(say::REVIEW_READ_ONLY)}</span></p> })}
                 <div class="field-head">
                     <h3>{t(say::FINDINGS)}</h3>
                     {(!review).then(|| view! { <span class="label">
@@ -67,9 +72,9 @@ pub fn ReportPane(room: Room, active: Active, asked: RwSignal<Option<Asked>>) ->
                         {t(say::NEXT_BLANK)}" "<kbd>"Tab"</kbd>
                     </span> })}
                 </div>
-                <Editor id=EDITORS[0] label=t(say::FINDINGS) text=draft.findings locked=locked on_typed=typed/>
+                {text(0, say::FINDINGS, draft.findings)}
                 <div class="field-head"><h3>{t(say::IMPRESSION)}</h3></div>
-                <Editor id=EDITORS[1] label=t(say::IMPRESSION) text=draft.impression locked=locked on_typed=typed/>
+                {text(1, say::IMPRESSION, draft.impression)}
                 <PersonPart row=row changed=Callback::new(|()| ()) beside=true/>
             </div>
             <footer class="pane-foot">
