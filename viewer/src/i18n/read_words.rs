@@ -40,6 +40,7 @@ super::table! {
     TEMPLATE_REPLACE_LEAD: "您写过的内容将被「{0}」的文字代替。", "What you wrote is replaced by the text of “{0}”.";
     TEMPLATE_DO: "换成这个模板", "Use this template";
     TEMPLATE_KEEP: "保留我的文字", "Keep my text";
+    TEMPLATE_USE: "用它", "Use it";
     TEMPLATES_FAILED: "模板没有取到，可以先写", "The templates did not come; writing goes without";
     FINDINGS: "检查所见", "Findings";
     IMPRESSION: "诊断意见", "Impression";

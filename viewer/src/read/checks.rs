@@ -34,6 +34,16 @@ pub fn next_slot(text: &str, selection: Span, forward: bool) -> Option<Span> {
     }
 }
 
+/// The blank after the selection in field `here`, or before it, over all the fields and round again: while one is open, going on
+/// from the last leads to the first.
+pub fn turn_to(texts: &[String], here: usize, selection: Span, forward: bool) -> Option<(usize, Span)> {
+    let count = texts.len();
+    let found = |at: usize, from: Span| Some((at, next_slot(texts.get(at)?, from, forward)?));
+    let edge = if forward { (0, 0) } else { (u32::MAX, u32::MAX) };
+    let others = (1..=count).map(|step| if forward { here + step } else { here + count - step } % count);
+    found(here, selection).or_else(|| others.into_iter().find_map(|at| found(at, edge)))
+}
+
 /// Text cut at its blanks: plain, blank, plain, ...
 pub fn pieces(text: &str) -> Vec<(bool, String)> {
     let mut pieces = Vec::new();
@@ -66,6 +76,18 @@ mod tests {
         assert_eq!(next_slot(text, (6, 10), true), None);
         assert_eq!(next_slot(text, (6, 10), false), first);
         assert_eq!(next_slot(text, (1, 5), false), None);
+    }
+
+    #[test]
+    fn tab_goes_round_while_a_blank_is_open() {
+        let texts = ["甲‹填写›乙‹填写›".to_owned(), "丙‹填写›".to_owned()];
+        assert_eq!(turn_to(&texts, 0, (6, 10), true), Some((1, (1, 5))));
+        assert_eq!(turn_to(&texts, 1, (1, 5), true), Some((0, (1, 5))));
+        assert_eq!(turn_to(&texts, 0, (1, 5), false), Some((1, (1, 5))));
+        let end = ["甲‹填写›乙".to_owned(), String::new()];
+        assert_eq!(turn_to(&end, 0, (6, 6), true), Some((0, (1, 5))), "the caret is past the only blank");
+        assert_eq!(turn_to(&end, 0, (1, 5), true), Some((0, (1, 5))), "the only blank is selected");
+        assert_eq!(turn_to(&[String::new(), "无".to_owned()], 1, (0, 0), true), None);
     }
 
     #[test]

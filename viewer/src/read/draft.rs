@@ -181,6 +181,13 @@ impl Draft {
         self.findings.with(|text| text.trim().is_empty()) && self.impression.with(|text| text.trim().is_empty())
     }
 
+    /// The text is this template's already, as it came.
+    pub fn filled(self, template: &Template) -> bool {
+        self.template.get_untracked() == template.id
+            && self.findings.get_untracked() == template.findings
+            && self.impression.get_untracked() == template.impression
+    }
+
     pub fn use_template(self, template: &Template) {
         self.template.set(template.id.clone());
         self.findings.set(template.findings.clone());

@@ -70,44 +70,36 @@ fn select(field: &HtmlTextAreaElement, (start, end): Span) {
     field.set_selection_range(start, end).ok();
 }
 
-/// Tab and Shift+Tab: to the blank after or before the caret, across the editors in order. False: no more blanks that
-/// way, so the key does what it does anywhere.
+/// Tab and Shift+Tab: to the blank after or before the caret, across the editors and round again. False: no blank is open, so
+/// the key does what it does anywhere.
 pub fn jump(ids: &[&str], event: &KeyboardEvent) -> bool {
     if event.is_composing() || event.ctrl_key() || event.alt_key() || event.meta_key() {
         return false;
     }
     let here = web::active().and_then(|element| ids.iter().position(|id| element.id() == *id));
-    let Some(here) = here else { return false };
-    goto(ids, here, !event.shift_key())
-}
-
-fn goto(ids: &[&str], here: usize, forward: bool) -> bool {
-    let order: Vec<usize> = if forward { (here..ids.len()).collect() } else { (0..=here).rev().collect() };
-    for at in order {
-        let Some(field) = field(ids[at]) else { continue };
-        let from = match (at == here, forward) {
-            (true, _) => selection(&field),
-            (false, true) => (0, 0),
-            (false, false) => (u32::MAX, u32::MAX),
-        };
-        if let Some(slot) = checks::next_slot(&field.value(), from, forward) {
-            select(&field, slot);
-            return true;
+    let fields: Option<Vec<HtmlTextAreaElement>> = ids.iter().map(|id| field(id)).collect();
+    let (Some(here), Some(fields)) = (here, fields) else { return false };
+    let texts: Vec<String> = fields.iter().map(HtmlTextAreaElement::value).collect();
+    match checks::turn_to(&texts, here, selection(&fields[here]), !event.shift_key()) {
+        Some((at, slot)) => {
+            select(&fields[at], slot);
+            true
         }
+        None => false,
     }
-    false
 }
 
-/// The first blank of all, for the button that says one is open.
-pub fn first_blank(ids: &[&str]) {
+/// Selects the first blank of all, if one is open.
+pub fn first_blank(ids: &[&str]) -> bool {
     for id in ids {
         if let Some(field) = field(id)
             && let Some(slot) = checks::slots(&field.value()).first()
         {
             select(&field, *slot);
-            return;
+            return true;
         }
     }
+    false
 }
 
 /// Puts `words` where the caret is in `id`, over a selected blank or the next one there.

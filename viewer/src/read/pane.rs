@@ -221,36 +221,78 @@ fn no_templates(offer: Offer, load: Callback<()>) -> impl IntoView {
 fn TemplateSelect(draft: Draft, offer: Offer) -> impl IntoView {
     let all = offer.all;
     let wanted = RwSignal::new(None::<Template>);
-    let choose = move |event: leptos::ev::Event| {
-        let id = event_target::<HtmlSelectElement>(&event).value();
-        let Some(template) = all.with_untracked(|all| all.iter().find(|template| template.id == id).cloned()) else {
-            return;
-        };
-        if untouched(draft, &all.get_untracked()) {
-            draft.use_template(&template);
-        } else {
+    // Looked at with the arrow keys, not chosen yet.
+    let pointed = RwSignal::new(None::<Template>);
+    let arrows = StoredValue::new(false);
+    let use_it = move |template: Template| {
+        pointed.set(None);
+        if untouched(draft, &all.get_untracked()) && !draft.filled(&template) {
+            take(draft, &template);
+        } else if !draft.filled(&template) {
             wanted.set(Some(template));
+        }
+    };
+    let changed = move |event: leptos::ev::Event| {
+        let id = event_target::<HtmlSelectElement>(&event).value();
+        let found = all.with_untracked(|all| all.iter().find(|template| template.id == id).cloned());
+        match found {
+            Some(template) if !arrows.get_value() => use_it(template),
+            found => pointed.set(found),
+        }
+    };
+    let on_key = move |event: KeyboardEvent| {
+        // A list that is closed changes with every arrow and letter; only Enter chooses.
+        arrows.set_value(event.key() != "Enter");
+        if event.key() == "Enter"
+            && let Some(template) = pointed.get_untracked()
+        {
+            event.prevent_default();
+            use_it(template);
         }
     };
     let close = Callback::new(move |()| {
         wanted.set(None);
         draft.template.notify();
     });
+    let left = move |_| {
+        if pointed.get_untracked().is_some() {
+            pointed.set(None);
+            draft.template.notify();
+        }
+    };
     view! {
         <label class="template">
             {icon("doc")}
             <span class="sr">{t(say::TEMPLATE)}</span>
-            <select id="template" data-testid="template" on:change=choose prop:value=move || { all.track(); draft.template.get() }>
+            <select id="template" data-testid="template" on:change=changed on:keydown=on_key on:pointerdown=move |_| arrows.set_value(false) on:blur=left
+                prop:value=move || { all.track(); draft.template.get() }>
                 <option value="">{t(say::TEMPLATE_NONE)}</option>
                 {move || all.get().into_iter().map(|template| {
                     let id = template.id.clone();
                     view! { <option value=template.id selected=move || draft.template.get() == id>{template.name}</option> }
                 }).collect_view()}
             </select>
-            <kbd>"F2"</kbd>
+            {move || match pointed.get() {
+                Some(_) => view! { <span class="small" role="status" data-testid="template-pointed">{t(say::TEMPLATE_USE)}" "<kbd>"Enter"</kbd></span> }.into_any(),
+                None => view! { <kbd>"F2"</kbd> }.into_any(),
+            }}
         </label>
         {move || wanted.get().map(|template| view! { <Replace draft=draft template=template on_close=close/> })}
     }
+}
+
+/// The template's text, with the caret on its first blank.
+fn take(draft: Draft, template: &Template) {
+    draft.use_template(template);
+    // The fields show the text after this turn.
+    set_timeout(
+        || {
+            if !first_blank(&EDITORS) {
+                crate::web::focus_selector("#findings");
+            }
+        },
+        std::time::Duration::ZERO,
+    );
 }
 
 /// Nothing typed that a template would take away.
@@ -262,16 +304,16 @@ fn untouched(draft: Draft, all: &[Template]) -> bool {
 #[component]
 fn Replace(draft: Draft, template: Template, on_close: Callback<()>) -> impl IntoView {
     let name = template.name.clone();
-    let take = move |_| {
-        draft.use_template(&template);
+    let replace = move |_| {
         on_close.run(());
+        take(draft, &template);
     };
     view! {
         <Dialog title=t(say::TEMPLATE_REPLACE).to_owned() on_close=on_close>
             <p>{fill(say::TEMPLATE_REPLACE_LEAD, &[&name])}</p>
             <div class="actions">
                 <button class="button" data-first="" on:click=move |_| on_close.run(())>{t(say::TEMPLATE_KEEP)}</button>
-                <button class="button danger" data-testid="template-replace" on:click=take>{t(say::TEMPLATE_DO)}</button>
+                <button class="button danger" data-testid="template-replace" on:click=replace>{t(say::TEMPLATE_DO)}</button>
             </div>
         </Dialog>
     }
@@ -298,7 +340,7 @@ fn Checks(room: Room) -> impl IntoView {
                 0 if written.get() => view! { <span>{icon("check")}{t(say::CHECK_NO_BLANKS)}</span> }.into_any(),
                 0 => view! { <span class="faint">{fill(say::CHECK_EMPTY, &[t(say::REPORT_TITLE)])}</span> }.into_any(),
                 n => view! {
-                    <button class="linkish amber" data-testid="blanks" on:click=move |_| first_blank(&EDITORS)>{icon("warn")}{fill(say::CHECK_BLANKS, &[&n.to_string()])}</button>
+                    <button class="linkish amber" data-testid="blanks" on:click=move |_| _ = first_blank(&EDITORS)>{icon("warn")}{fill(say::CHECK_BLANKS, &[&n.to_string()])}</button>
                 }.into_any(),
             }}
             {move || match side.get() {

@@ -55,7 +55,7 @@ impl Unfinished {
         match self {
             Self::News => room.see_news(),
             Self::Image => {}
-            Self::Blanks(_) => first_blank(&EDITORS),
+            Self::Blanks(_) => _ = first_blank(&EDITORS),
             Self::Impression => web::focus_selector("#impression"),
         }
     }
