@@ -13,7 +13,7 @@ use super::sides::{self, Sides};
 use super::unfinished::Unfinished;
 use crate::api;
 use crate::clock;
-use crate::i18n::{fill, say, t};
+use crate::i18n::{Text, fill, say, t};
 use crate::person::PersonPart;
 use crate::ui::{Dialog, icon};
 
@@ -145,7 +145,7 @@ fn SavedMark(draft: Draft) -> impl IntoView {
         let (mark, tone, text) = match draft.saved.get() {
             Saved::Nothing => return view! { <span data-testid="saved" data-saved="none"></span> }.into_any(),
             Saved::At(us) => {
-                ("check", "quiet", format!("{} ・ {}", t(say::SAVED), clock::seconds_ago(ticks.second.get(), us)))
+                ("check", "quiet", format!("{} {}", t(say::SAVED), clock::seconds_ago(ticks.second.get(), us)))
             }
             Saved::Waiting => ("pen", "faint", t(say::UNSAVED).to_owned()),
             Saved::Saving => ("refresh", "faint", t(say::SAVING).to_owned()),

@@ -66,6 +66,13 @@ fn drawing(name: &str) -> &'static str {
         "contrast" => {
             r##"<circle cx="8" cy="8" r="5.8"/><path d="M8 2.2a5.8 5.8 0 0 1 0 11.6z" fill="currentColor" stroke="none"/>"##
         }
+        "invert" => {
+            r##"<path d="M2.5 2.5h11v11h-11z"/><path d="M13.5 2.5v11h-11z" fill="currentColor" stroke="none"/>"##
+        }
+        "turn" => r##"<path d="M12.8 9.5A5.2 5.2 0 1 1 11.5 4.4M11.8 1.6v3.2H8.6"/>"##,
+        "mirror" => r##"<path d="M8 2v12M6 4.5v7L1.8 11.5zM10 4.5v7l4.2 0z"/>"##,
+        "fit" => r##"<path d="M2.5 6V2.5H6M10 2.5h3.5V6M13.5 10v3.5H10M6 13.5H2.5V10"/>"##,
+        "layout" => r##"<path d="M2 3h12v10H2zM8 3v10"/>"##,
         "move" => {
             r##"<path d="M8 1.8v12.4M1.8 8h12.4M6.2 3.6 8 1.8l1.8 1.8M6.2 12.4 8 14.2l1.8-1.8M3.6 6.2 1.8 8l1.8 1.8M12.4 6.2 14.2 8l-1.8 1.8"/>"##
         }

@@ -21,13 +21,13 @@ pub fn Strip(desk: Desk) -> impl IntoView {
             {tool(desk, Tool::Distance, "ruler", say("测距", "Distance"), "D")}
             <span class="vp-gap"></span>
             {move || presets.get().into_iter().map(|p| preset(desk, p)).collect_view()}
-            {action(say("自动", "Auto"), "0", move || auto(desk))}
+            {action("", say("自动", "Auto"), "0", move || auto(desk))}
             <span class="vp-gap"></span>
-            {action(say("反相", "Invert"), "V", move || invert(desk))}
-            {action(say("旋转", "Rotate"), "B", move || desk.focused_untracked().camera.update(|c| *c = c.turned()))}
-            {action(say("镜像", "Mirror"), "H", move || desk.focused_untracked().camera.update(|c| *c = c.flipped()))}
-            {action(say("适应 / 1:1", "Fit / 1:1"), "F", move || fit_or_one(desk.focused_untracked()))}
-            {action(say("布局", "Layout"), "L", move || layout(desk))}
+            {action("invert", say("反相", "Invert"), "V", move || invert(desk))}
+            {action("turn", say("旋转", "Rotate"), "B", move || desk.focused_untracked().camera.update(|c| *c = c.turned()))}
+            {action("mirror", say("镜像", "Mirror"), "H", move || desk.focused_untracked().camera.update(|c| *c = c.flipped()))}
+            {action("fit", say("适应 / 1:1", "Fit / 1:1"), "F", move || fit_or_one(desk.focused_untracked()))}
+            {action("layout", say("布局", "Layout"), "L", move || layout(desk))}
         </div>
     }
 }
@@ -39,21 +39,29 @@ fn tool(desk: Desk, which: Tool, drawing: &'static str, words: &'static str, key
             type="button"
             class="vp-tool"
             class:vp-on=is_on
+            aria-label=words
+            title=format!("{words}  {key}")
             aria-pressed=move || is_on().to_string()
             data-tool=super::pane::tool_word(which)
             on:click=move |_| desk.tool.set(which)
         >
-            {icon(drawing)}{words}<kbd>{key}</kbd>
+            {face(drawing, words, key)}
         </button>
     }
 }
 
-fn action(words: &'static str, key: &'static str, act: impl Fn() + 'static) -> impl IntoView {
+fn action(drawing: &'static str, words: &'static str, key: &'static str, act: impl Fn() + 'static) -> impl IntoView {
     view! {
-        <button type="button" class="vp-tool" on:click=move |_| act()>
-            {words}<kbd>{key}</kbd>
+        <button type="button" class="vp-tool" aria-label=words title=format!("{words}  {key}") on:click=move |_| act()>
+            {face(drawing, words, key)}
         </button>
     }
+}
+
+/// What a button shows: where the strip is narrow its drawing stands for the words, and the key stays.
+fn face(drawing: &'static str, words: &'static str, key: &'static str) -> impl IntoView {
+    let drawn = !drawing.is_empty();
+    view! { {drawn.then(|| icon(drawing))}<span class:vp-word=drawn>{words}</span><kbd>{key}</kbd> }
 }
 
 fn preset(desk: Desk, preset: Preset) -> impl IntoView {
