@@ -65,7 +65,7 @@ super::table! {
     CHECK_PREVIEW: "图像还没到齐，先别签署", "The image is not whole yet; signing waits";
     UNFINISHED_BLANKS: "还有 {0} 处未填", "{0} blanks are open";
     UNFINISHED_IMPRESSION: "诊断意见还没写", "The impression is not written";
-    UNFINISHED_LEAD: "现在还不能签署。密码没有记下，等会儿再输。", "It cannot be signed yet. No password was taken; it is asked for later.";
+    UNFINISHED_LEAD: "现在还不能签署；到能签时再输密码。", "It cannot be signed yet; the password is asked for when it can.";
     UNFINISHED_BLANK_GO: "去第一处", "To the first";
     UNFINISHED_IMPRESSION_GO: "去写", "Write it";
     CHECK_EMPTY: "{0}还没写", "{0} not written";
@@ -84,8 +84,8 @@ super::table! {
     RETURN_NOTE: "请写明要改什么", "Say what should change";
     RETURN_NEED: "退回要写明理由", "A return needs its reason";
     REVIEW_OF: "{0} 写 ・ 等您审核", "By {0}, waiting for your review";
-    REVIEW_LEAVE: "先不审核", "Not now";
     REVIEW_READ_ONLY: "文字只读。要改的地方请用「退回修改」写明，由写报告的医师改。", "Read only. Say what should change with “Send back”; its writer changes it.";
+    REVIEW_LEAVE: "先不审核", "Not now";
     SIGN_TITLE: "签署这份报告", "Sign this report";
     SUBMIT_TITLE: "提交审核", "Submit for review";
     SIGN_LEAD: "{0} ・ {1}。签署后不能再改。", "{0}, {1}. It cannot change afterwards.";
@@ -125,10 +125,10 @@ super::table! {
     SIGNED_NOW: "{0} 的报告已签署", "The report of {0} is signed";
     SUBMITTED_NOW: "{0} 的报告已提交审核", "The report of {0} is with the reviewer";
     RETURNED_NOW: "{0} 的报告已退回", "The report of {0} was sent back";
-    VIEWPORT_LABEL: "图像区", "Image area";
-
     PATIENT_ID: "患者号", "Patient ID";
     EXAM_NUMBER: "检查号", "Exam no.";
+    VIEWPORT_LABEL: "图像区", "Image area";
+
     KEY_SWITCH: "图像 ↔ 报告", "Image ↔ report";
     KEY_TEMPLATE: "选模板", "Choose template";
     KEY_NEWS: "看这例的变化", "What changed in this case";
