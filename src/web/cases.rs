@@ -20,6 +20,7 @@ use crate::clock;
 use crate::domain::{AccountId, CaseId, CaseState, Micros, ReportId, ReportState, Role, Targets};
 use crate::index::cases::{self, Figure, Listing, Tab};
 use crate::index::{Tx, community, duty, events, reports};
+use crate::reporting::state;
 use crate::routing::dispatcher::{LEASE, new_lease};
 
 const PAGE: i64 = 200;
@@ -138,7 +139,7 @@ async fn describe(app: &App, tx: &mut Tx, caller: &Caller, case: CaseId) -> Answ
     Ok(CaseDetail {
         row: case_row(&row, &positions),
         report,
-        signatures_needed: if caller.role == Role::Reviewer { 1 } else { app.config.reporting.signatures },
+        signatures_needed: state::signatures_needed(app.config.reporting.signatures, caller.role),
         history: history
             .into_iter()
             .map(|event| HistoryLine {

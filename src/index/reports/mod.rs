@@ -72,7 +72,6 @@ pub async fn body(tx: &mut Tx, case: CaseId) -> Result<Option<wire::ReportBody>>
         saved_us: row.saved_us.0,
         signatures: signatures.into_iter().map(SignatureRow::into_wire).collect::<Result<_>>()?,
         content_sha256: row.content_sha256.filter(|_| state == ReportState::Signed).map(hex::encode),
-        signatures_needed: u8::try_from(row.signatures_needed).unwrap_or(2),
     }))
 }
 

@@ -196,3 +196,31 @@ async fn what_changed_since_it_was_shown_is_not_signed() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_draft_follows_the_rule_as_it_stands_when_it_is_signed() {
+    on_both_engines(async |db| {
+        let (mut app, _printer, _directory) = center(&db).await;
+        page(&app, 1).await.call(Method::PUT, "/api/v1/cases/1/draft", draft(0, "未见异常。")).await;
+        for (signatures, wrong, code, right) in
+            [(2, "sign", "needs_review", "submit"), (1, "submit", "needs_no_review", "sign")]
+        {
+            let mut config = (*app.config).clone();
+            config.reporting.signatures = signatures;
+            app.config = std::sync::Arc::new(config);
+            let specialist = page(&app, 1).await;
+            let detail = specialist.call(Method::GET, "/api/v1/cases/1", json!(null)).await.1;
+            let detail: Value = serde_json::from_slice(&detail).unwrap();
+            assert_eq!(detail["signatures_needed"], signatures, "what the page offers by");
+            assert_eq!(detail["report"]["signatures_needed"], Value::Null, "and there is no second word for it");
+            let act = async |what: &str| {
+                specialist.code(Method::POST, &format!("/api/v1/cases/1/{what}"), signature(1, PASSWORD)).await
+            };
+            assert_eq!(act(wrong).await, (409, code.into()));
+            if signatures == 1 {
+                assert_eq!(act(right).await.0, 204);
+            }
+        }
+    })
+    .await;
+}

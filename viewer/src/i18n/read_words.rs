@@ -75,6 +75,8 @@ super::table! {
     NEWS_SEE: "看一看", "Look";
     NEWS_FIRST: "这例有变化，先看一看（F4）再签署", "This case has changed; look first (F4), then sign";
     QUESTION_CHANGED: "刚改过", "changed just now";
+    RULE_TWO: "现在要两人签署，请按「提交审核」", "Two signatures are needed now: submit it for review";
+    RULE_ONE: "现在一人签署即可，请按「签署」", "One signature is enough now: sign it";
     CHANGED_SINCE: "提交之后临床问题改了，或又到了图像，请退回给写报告的医师。", "The question changed or images came after it was submitted. Send it back to its writer.";
     SUBMIT: "提交审核", "Submit for review";
     SIGN: "签署", "Sign";

@@ -43,6 +43,17 @@ impl Room {
         self.news.try_with_untracked(Option::is_some) == Some(true)
     }
 
+    /// The center's rule is not the one the case was opened under: the page offers what it asks for now.
+    pub async fn look_at_rule(self, case: i64) {
+        if let Ok(detail) = api::case(case).await {
+            self.active.try_update(|active| {
+                if let Some(active) = active.as_mut().filter(|active| active.row.case == case) {
+                    active.signatures_needed = detail.signatures_needed;
+                }
+            });
+        }
+    }
+
     /// Puts on the screen what changed: the question at once, the images when they are known.
     pub fn see_news(self) {
         let Some(case) = self.open_case().filter(|_| self.news.with_untracked(Option::is_some)) else { return };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wire::{CaseRow, CaseState, Desk, Lease};
+use wire::{CaseDetail, CaseRow, CaseState, Desk, Lease};
 
 use super::room::{Active, Purpose, Room};
 use crate::api::{self, Fault};
@@ -125,11 +125,8 @@ async fn fetch(Opening { row, lease, .. }: Opening) -> Result<(Active, u32), Not
         Some(lease) => (Purpose::Write { lease: lease.lease }, i18n::reason(&lease.why), lease.heartbeat_seconds),
         None => (Purpose::Review, i18n::reason("review"), 0),
     };
-    let signatures_needed = detail.report.as_ref().map_or(detail.signatures_needed, |report| report.signatures_needed);
-    Ok((
-        Active { row: detail.row, purpose, why, report: detail.report, images: Arc::new(images), signatures_needed },
-        beat,
-    ))
+    let CaseDetail { row, report, signatures_needed, .. } = detail;
+    Ok((Active { row, purpose, why, report, images: Arc::new(images), signatures_needed }, beat))
 }
 
 /// What the reviewer sent back, in hand again.

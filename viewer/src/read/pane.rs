@@ -79,7 +79,7 @@ pub fn ReportPane(room: Room, active: Active, asked: RwSignal<Option<Asked>>) ->
             </div>
             <footer class="pane-foot">
                 <Checks room=room/>
-                {if review { review_actions(room, asked).into_any() } else { write_actions(&active, room, asked).into_any() }}
+                {if review { review_actions(room, asked).into_any() } else { write_actions(room, asked).into_any() }}
             </footer>
         </aside>
     }
@@ -353,8 +353,13 @@ fn Checks(room: Room) -> impl IntoView {
     }
 }
 
-fn write_actions(active: &Active, room: Room, asked: RwSignal<Option<Asked>>) -> impl IntoView + use<> {
-    let two = active.signatures_needed > 1;
+fn write_actions(room: Room, asked: RwSignal<Option<Asked>>) -> impl IntoView {
+    let two = Memo::new(move |_| room.needs_two());
+    move || writer_lets_go(two.get(), room, asked)
+}
+
+/// The button that ends the writing, and the one that gives the case back.
+fn writer_lets_go(two: bool, room: Room, asked: RwSignal<Option<Asked>>) -> impl IntoView {
     let ready = move || Unfinished::of(room).is_none();
     let (what, mark, word, key, after, testid) = if two {
         (Asked::Submit, "review", say::SUBMIT, "Ctrl+Enter", say::SUBMIT_AND_NEXT, "submit")

@@ -40,6 +40,7 @@ pub struct Active {
     pub why: String,
     pub report: Option<ReportBody>,
     pub images: Arc<StudyImages>,
+    /// By the center's rule as it was last heard.
     pub signatures_needed: u8,
 }
 
@@ -246,6 +247,11 @@ impl Room {
     /// Tracks what keeps the open case from being signed: its image is still on the way.
     pub fn not_yet_whole(self) -> bool {
         self.active.with(|active| active.as_ref().is_some_and(|active| not_yet_whole(self.viewer, &active.images)))
+    }
+
+    /// Tracks whether the open case's report needs a reviewer's signature after its writer's.
+    pub fn needs_two(self) -> bool {
+        self.active.with(|active| active.as_ref().is_some_and(|active| active.signatures_needed > 1))
     }
 
     /// It must be settled first whose text this is, or whether there is a case at all.

@@ -55,6 +55,8 @@ enum Ended {
     Done,
     /// Another dialog asks something first, or the page is on its way to the sign-in.
     Elsewhere,
+    /// What was asked for is not what is needed; the page behind the dialog says what is.
+    Moot,
     Refused(String),
 }
 
@@ -93,6 +95,12 @@ async fn refused(room: Room, active: &Active, fault: Fault) -> Ended {
         // The dialog makes way for what there is to see.
         "case_changed" if room.look_again(active.row.case).await => return Ended::Elsewhere,
         "changed_since_submitted" => return Ended::Refused(t(say::CHANGED_SINCE).to_owned()),
+        // The rule changed under an open case: the dialog makes way for the button that is right now.
+        "needs_review" | "needs_no_review" => {
+            room.look_at_rule(active.row.case).await;
+            room.not_yet(if fault.code() == "needs_review" { say::RULE_TWO } else { say::RULE_ONE });
+            return Ended::Moot;
+        }
         _ => {}
     }
     if !fault.passing() && !fault.conflict() {
@@ -156,6 +164,10 @@ fn SignDialog(room: Room, active: Active, what: Asked, on_close: Callback<()>) -
                 Ended::Done => room.finish(active.row.case, done),
                 Ended::Elsewhere => {
                     busy.try_set(false);
+                }
+                Ended::Moot => {
+                    busy.try_set(false);
+                    on_close.run(());
                 }
                 Ended::Refused(text) => {
                     busy.try_set(false);
@@ -243,7 +255,7 @@ fn ReturnDialog(room: Room, active: Active, on_close: Callback<()>) -> impl Into
                         keep::keep_note(me, case, "");
                         room.finish(case, say::RETURNED_NOW);
                     }
-                    Ended::Elsewhere => {}
+                    Ended::Elsewhere | Ended::Moot => {}
                     Ended::Refused(text) => {
                         busy.try_set(false);
                         problem.try_set(Some(text));

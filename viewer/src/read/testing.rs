@@ -72,6 +72,5 @@ pub fn report(rev: i64, findings: &str) -> ReportBody {
         saved_us: 0,
         signatures: Vec::new(),
         content_sha256: None,
-        signatures_needed: 1,
     }
 }

@@ -162,7 +162,8 @@ message! {
         pub report: Option<ReportBody>,
         pub history: Vec<HistoryLine>,
         pub decisions: Vec<Decision>,
-        /// Signatures this case's report needs if the caller writes it (or its writer did): 1 or 2.
+        /// Signatures the report needs if the caller writes it, by the rule as it stands now: 1 or 2. Nothing else says it: a
+        /// draft keeps no number of its own, so a rule that changes reaches the drafts that are open.
         pub signatures_needed: u8,
     }
 

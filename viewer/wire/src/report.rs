@@ -33,8 +33,6 @@ message! {
         pub signatures: Vec<Signature>,
         /// Hex SHA-256 of the canonical content, once sealed.
         pub content_sha256: Option<String>,
-        /// Signatures this report needs by rule: 1 or 2.
-        pub signatures_needed: u8,
     }
 
     pub struct Signature {
