@@ -29,6 +29,13 @@ pub enum Line {
     Connecting,
     Live,
     Polling,
+    /// The last call did not get through, whatever the stream says.
+    Cut,
+}
+
+/// What the top bar shows: a call that failed a moment ago outweighs a stream that has not noticed yet.
+const fn shown(stream: Line, cut: bool) -> Line {
+    if cut { Line::Cut } else { stream }
 }
 
 /// Silence after which a stream counts as dead; the server sends a comment more often than this.
@@ -38,6 +45,8 @@ const FIRST_WORD_MS: f64 = 15_000.0;
 /// How long a page may take to say what it reflects.
 const FIRST_PAGE_MS: f64 = 2_000.0;
 const POLL: Duration = Duration::from_secs(5);
+/// Between two tries to reach the center while calls do not get through.
+const PROBE_MS: i32 = 4_000;
 const BRIEFLY_MS: i32 = 500;
 
 type Listener = Rc<dyn Fn(&Beat)>;
@@ -48,6 +57,40 @@ thread_local! {
     static AFTER: Cell<i64> = const { Cell::new(-1) };
     /// Rises with each start and stop; a loop of an older run ends itself.
     static RUN: Cell<u64> = const { Cell::new(0) };
+    /// Where the line is shown while somebody is signed in.
+    static SHOWN: Cell<Option<WriteSignal<Line>>> = const { Cell::new(None) };
+    static STREAM: Cell<Line> = const { Cell::new(Line::Connecting) };
+    static CUT: Cell<bool> = const { Cell::new(false) };
+}
+
+fn show() {
+    if let Some(line) = SHOWN.get() {
+        line.try_set(shown(STREAM.get(), CUT.get()));
+    }
+}
+
+fn stream_is(line: Line) {
+    STREAM.set(line);
+    show();
+}
+
+/// A call ended: whether it reached the center. After one that did not, the center is asked until it answers again.
+pub fn called(reached: bool) {
+    let run = RUN.get();
+    if CUT.replace(!reached) == reached {
+        return;
+    }
+    show();
+    if !reached {
+        spawn_local(async move {
+            while CUT.get() && RUN.get() == run {
+                api::sleep(PROBE_MS).await;
+                if CUT.get() && RUN.get() == run {
+                    api::status().await.ok();
+                }
+            }
+        });
+    }
 }
 
 /// Calls `hear` with each beat until the owner is cleaned up.
@@ -76,8 +119,10 @@ pub fn start(line: WriteSignal<Line>) {
     let run = RUN.get() + 1;
     RUN.set(run);
     AFTER.set(-1);
-    line.set(Line::Connecting);
-    spawn_local(follow(run, line));
+    SHOWN.set(Some(line));
+    CUT.set(false);
+    stream_is(Line::Connecting);
+    spawn_local(follow(run));
 }
 
 pub fn stop() {
@@ -113,7 +158,7 @@ impl Failures {
     }
 }
 
-async fn follow(run: u64, line: WriteSignal<Line>) {
+async fn follow(run: u64) {
     let began = js_sys::Date::now();
     while RUN.get() == run && AFTER.get() < 0 && js_sys::Date::now() - began < FIRST_PAGE_MS {
         api::sleep(100).await;
@@ -132,13 +177,13 @@ async fn follow(run: u64, line: WriteSignal<Line>) {
     };
     let mut failures = Failures::default();
     while RUN.get() == run {
-        let outcome = stream_once(run, line, &polling).await;
+        let outcome = stream_once(run, &polling).await;
         if RUN.get() != run {
             break;
         }
         failures = failures.after(outcome);
         if failures.are_a_breakdown() {
-            line.set(Line::Polling);
+            stream_is(Line::Polling);
             if !polling.replace(true) {
                 tell(&Beat::Poll);
             }
@@ -151,7 +196,7 @@ async fn follow(run: u64, line: WriteSignal<Line>) {
 }
 
 /// Reads one connection to its end.
-async fn stream_once(run: u64, line: WriteSignal<Line>, polling: &Cell<bool>) -> Outcome {
+async fn stream_once(run: u64, polling: &Cell<bool>) -> Outcome {
     let after = AFTER.get();
     let path = match after {
         ..0 => "/api/v1/events".to_owned(),
@@ -179,7 +224,7 @@ async fn stream_once(run: u64, line: WriteSignal<Line>, polling: &Cell<bool>) ->
             heard_at.set(js_sys::Date::now());
             if !begun.replace(true) {
                 polling.set(false);
-                line.set(Line::Live);
+                stream_is(Line::Live);
                 if after < 0 {
                     tell(&Beat::Poll);
                 }
@@ -247,6 +292,13 @@ mod tests {
 
     fn after(outcomes: &[Outcome]) -> bool {
         outcomes.iter().fold(Failures::default(), |failures, outcome| failures.after(*outcome)).are_a_breakdown()
+    }
+
+    #[test]
+    fn a_line_over_which_calls_fail_is_not_called_fine() {
+        assert_eq!(shown(Line::Live, true), Line::Cut);
+        assert_eq!(shown(Line::Live, false), Line::Live);
+        assert_eq!(shown(Line::Polling, false), Line::Polling, "calls that work do not mend the stream");
     }
 
     #[test]

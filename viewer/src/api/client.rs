@@ -107,10 +107,12 @@ async fn in_time<T>(exchange: impl AsyncFnOnce(&AbortController) -> Result<T, Fa
     if let Ok(limit) = limit {
         limit.clear();
     }
-    match answer {
+    let answer = match answer {
         Err(Fault::Offline) if abort.signal().aborted() => Err(Fault::Timeout),
         answer => answer,
-    }
+    };
+    crate::live::called(!matches!(answer, Err(Fault::Offline | Fault::Timeout)));
+    answer
 }
 
 async fn exchange(method: &str, path: &str, body: Option<String>, abort: &AbortController) -> Result<String, Fault> {

@@ -63,6 +63,7 @@ super::table! {
     SIGNED_OUT_IDLE: "太久没有操作，已自动退出。没写完的报告留在本机。", "Signed out after a long pause. Unfinished reports are kept on this machine.";
 
     LINE_LIVE: "线路正常", "Line fine";
+    LINE_CUT: "线路不通", "No line";
     LINE_POLLING: "线路不稳，每 5 秒刷新", "Line unsteady, refreshing every 5 s";
     LINE_CONNECTING: "正在连接", "Connecting";
 

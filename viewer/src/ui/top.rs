@@ -38,6 +38,7 @@ pub fn LineMark() -> impl IntoView {
         let (mark, word, tone) = match line.get() {
             Line::Live => ("line", say::LINE_LIVE, "quiet"),
             Line::Connecting => ("line", say::LINE_CONNECTING, "faint"),
+            Line::Cut => ("line-off", say::LINE_CUT, "amber"),
             Line::Polling => ("line-off", say::LINE_POLLING, "amber"),
         };
         let title = api::round_trip_ms().map(|ms| fill(say::LINE_MS, &[&ms.to_string()]));
