@@ -133,9 +133,16 @@ async fn describe(app: &App, tx: &mut Tx, account: &community::Account, csrf: St
         csrf,
         on_duty,
         now_us: now.0,
+        zone: zone_name(app, now),
         last_sign_in_us: last.map(|at| at.0),
         idle_minutes: app.config.http.idle_minutes,
     })
+}
+
+/// A zone that has no name of its own is said as its distance from UTC.
+fn zone_name(app: &App, now: Micros) -> String {
+    let at = jiff::Timestamp::from_microsecond(now.0).unwrap_or_default();
+    app.zone.iana_name().map_or_else(|| app.zone.to_offset(at).to_string(), str::to_owned)
 }
 
 /// The session cookie; an empty secret removes it.

@@ -352,3 +352,18 @@ async fn a_request_that_makes_no_sense_is_refused_with_a_code() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn whoever_signs_in_is_told_the_zone_the_printed_report_is_in() {
+    on_both_engines(async |db| {
+        let (app, _data) = app(&db).await;
+        let account = seed_account(&db, "zhou", Role::Specialist, None).await;
+        let own = cookie(&session(&db, account).await);
+        let request = Request::builder().uri("/api/v1/session").header(header::COOKIE, own).body(Body::empty());
+        let response = answer(&app, request.unwrap()).await;
+        let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        let me: wire::Me = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(me.zone, app.config.time_zone);
+    })
+    .await;
+}

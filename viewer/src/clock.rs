@@ -1,6 +1,7 @@
 //! The server's time in the browser, and how people say times.
 //!
-//! Every answer that carries `now_us` corrects the skew, so "3 minutes ago" is right on a township PC whose clock is not.
+//! Every answer that carries `now_us` corrects the skew, so "3 minutes ago" is right on a township PC whose clock is not. Times
+//! of day are the center's, as on the printed report, whatever zone the PC is set to.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use leptos::prelude::*;
 
 use crate::i18n::{fill, say, t};
+use crate::zone;
 
 pub const MINUTE_US: i64 = 60_000_000;
 
@@ -50,59 +52,42 @@ pub fn ticks() -> Ticks {
     expect_context()
 }
 
-fn date(us: i64) -> js_sys::Date {
-    js_sys::Date::new(&wasm_bindgen::JsValue::from_f64(us as f64 / 1000.0))
-}
-
-fn midnight(us: i64) -> f64 {
-    let day = date(us);
-    day.set_hours(0);
-    day.set_minutes(0);
-    day.set_seconds(0);
-    day.set_milliseconds(0);
-    day.get_time()
-}
-
 /// "09:46".
 pub fn clock_time(us: i64) -> String {
-    let at = date(us);
-    format!("{:02}:{:02}", at.get_hours(), at.get_minutes())
+    let at = zone::at(us);
+    format!("{:02}:{:02}", at.hour, at.minute)
 }
 
 /// "2026-11-20 09:46:05", for a hover.
 pub fn exact(us: i64) -> String {
-    let at = date(us);
-    format!("{} {:02}:{:02}:{:02}", calendar_day(us), at.get_hours(), at.get_minutes(), at.get_seconds())
+    let at = zone::at(us);
+    format!("{} {:02}:{:02}:{:02}", calendar_day(us), at.hour, at.minute, at.second)
 }
 
 /// "2026-11-20".
 pub fn calendar_day(us: i64) -> String {
-    let at = date(us);
-    format!("{}-{:02}-{:02}", at.get_full_year(), at.get_month() + 1, at.get_date())
+    let at = zone::at(us);
+    format!("{}-{:02}-{:02}", at.year, at.month, at.day)
 }
 
 /// "09:46" today, "昨天 17:56", "11-18 09:46", "2025-11-18 09:46".
 pub fn day_time(us: i64) -> String {
-    let now = now_us();
-    let days = ((midnight(now) - midnight(us)) / 86_400_000.0).round() as i64;
+    let (at, today) = (zone::at(us), zone::at(now_us()));
     let time = clock_time(us);
-    let at = date(us);
-    match days {
+    match today.day_number - at.day_number {
         0 => time,
         1 => format!("{} {time}", t(say::YESTERDAY)),
-        _ if at.get_full_year() == date(now).get_full_year() => {
-            format!("{:02}-{:02} {time}", at.get_month() + 1, at.get_date())
-        }
+        _ if at.year == today.year => format!("{:02}-{:02} {time}", at.month, at.day),
         _ => format!("{} {time}", calendar_day(us)),
     }
 }
 
 /// "11 月 20 日 周五".
 pub fn long_day(us: i64) -> String {
-    let at = date(us);
-    let weekday = t(say::WEEKDAYS).split(' ').nth(at.get_day() as usize).unwrap_or_default();
-    let month = t(say::MONTHS).split(' ').nth(at.get_month() as usize).unwrap_or_default();
-    fill(say::LONG_DAY, &[month, &at.get_date().to_string(), weekday])
+    let at = zone::at(us);
+    let weekday = t(say::WEEKDAYS).split(' ').nth(at.weekday).unwrap_or_default();
+    let month = t(say::MONTHS).split(' ').nth(at.month as usize - 1).unwrap_or_default();
+    fill(say::LONG_DAY, &[month, &at.day.to_string(), weekday])
 }
 
 /// "刚刚", "3 分钟前", "2 小时前", then the day.

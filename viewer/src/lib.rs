@@ -26,6 +26,7 @@ mod sse;
 mod ui;
 pub mod viewport;
 mod web;
+mod zone;
 
 use leptos::prelude::*;
 use wasm_bindgen::prelude::wasm_bindgen;

@@ -10,12 +10,13 @@ use wire::{
 
 use super::client::{change, file, get, tell};
 use super::{Fault, set_csrf};
-use crate::{clock, live};
+use crate::{clock, live, zone};
 
 type Answer<T> = Result<T, Fault>;
 
 fn arrived(me: Me) -> Me {
     clock::heard(me.now_us);
+    zone::heard(&me.zone);
     set_csrf(&me.csrf);
     me
 }

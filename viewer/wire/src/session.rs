@@ -44,6 +44,9 @@ message! {
         pub csrf: String,
         pub on_duty: bool,
         pub now_us: i64,
+        /// The center's time zone, in which every page tells the time: its name in the IANA database, or a distance from UTC
+        /// such as `+08:00`.
+        pub zone: String,
         pub last_sign_in_us: Option<i64>,
         /// Idle time after which the server forgets the session.
         pub idle_minutes: u32,
