@@ -13,7 +13,7 @@ use super::routes::{Access, Route};
 use super::rows::{self, case_row, positions};
 use super::{Answer, App};
 use crate::clock;
-use crate::domain::{CaseId, CaseState, Role, Targets};
+use crate::domain::{CaseId, CaseState, Micros, Role, Targets};
 use crate::index::cases::{self, Figure, Row};
 use crate::index::{Tx, community, duty, events, quarantine, restored};
 
@@ -70,6 +70,7 @@ async fn queue(State(app): State<App>, caller: Caller, Path(case): Path<i64>) ->
 
 async fn duty_lines(tx: &mut Tx, held: &[Row], signed: &[&Figure]) -> Answer<Vec<DutyLine>> {
     let on_duty = duty::on_duty(tx).await?;
+    let signatures = reports::signatures_since(tx, today.start).await?;
     let readers = community::accounts(tx).await?.into_iter().filter(|account| account.role.reads());
     Ok(readers
         .map(|account| {
@@ -83,7 +84,7 @@ async fn duty_lines(tx: &mut Tx, held: &[Row], signed: &[&Figure]) -> Answer<Vec
                 on_duty: since.is_some(),
                 since_us: since,
                 current: current.map(|row| case_row(row, &Default::default())),
-                signed_today: u32::try_from(own.len()).unwrap_or(u32::MAX),
+                signed_today: rows::count(signatures.get(&account.id).copied().unwrap_or(0)),
                 median_minutes: median(own),
             }
         })

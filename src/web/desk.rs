@@ -15,7 +15,7 @@ use super::{Answer, App};
 use crate::clock;
 use crate::domain::{CaseState, Role, lane};
 use crate::index::cases::{self, Figure, Row};
-use crate::index::{Scope, Tx, community, duty, events};
+use crate::index::{Scope, Tx, community, duty, events, reports};
 use crate::routing::dispatcher::HEARTBEAT;
 
 /// Reviews on the desk at once; as one is done the next comes up.
@@ -59,6 +59,7 @@ async fn desk(State(app): State<App>, caller: Caller, Query(page): Query<DeskQue
         .iter()
         .filter(|f| f.assignee_id == Some(account) && f.signed_us.is_some_and(|at| at >= app.day_start()))
         .collect();
+    let signed_today = reports::signatures_since(&mut tx, app.day_start()).await?.get(&account).copied();
     let modalities = community::account(&mut tx, account).await?.modalities;
     let desk = Desk {
         on_duty,
@@ -69,7 +70,7 @@ async fn desk(State(app): State<App>, caller: Caller, Query(page): Query<DeskQue
         outdated: outdated.iter().map(show).collect(),
         next: next(&mut tx, &order, &modalities).await?.map(|row| show(&row)),
         waiting: u32::try_from(order.len()).unwrap_or(u32::MAX),
-        signed_today: u32::try_from(signed.len()).unwrap_or(u32::MAX),
+        signed_today: rows::count(signed_today.unwrap_or(0)),
         median_minutes: median(signed.iter().filter_map(|f| f.minutes()).collect()),
         now_us: now.0,
         seq: events::last_seq(&mut tx).await?,

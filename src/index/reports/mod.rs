@@ -12,7 +12,9 @@ pub(crate) mod tests;
 
 pub(in crate::index) use change::withdraw;
 pub use change::{Rule, Save, Signatory, Signing, save_draft, send_back, sign, submit};
-pub use signed::{Printed, Sealed, attach_pdf, by_number, by_pdf, printed, sealed, seals, without_pdf};
+pub use signed::{
+    Printed, Sealed, attach_pdf, by_number, by_pdf, printed, sealed, seals, signatures_since, without_pdf,
+};
 
 use super::{Error, Result, Tx, on};
 use crate::domain::{AccountId, CaseId, Micros, ReportId, ReportState, SignatureRole};

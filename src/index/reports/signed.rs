@@ -1,9 +1,11 @@
 //! Signed reports: reading them, checking them, and attaching the one PDF each has.
 
+use std::collections::HashMap;
+
 use serde_json::json;
 
 use super::signatures;
-use crate::domain::{CaseId, Micros, ReportId, SiteId, StudyId};
+use crate::domain::{AccountId, CaseId, Micros, ReportId, SiteId, StudyId};
 use crate::index::{Error, Event, EventKind, Result, Scope, Tx, on};
 use crate::signing::Seal;
 
@@ -52,6 +54,17 @@ macro_rules! select_sealed {
 pub async fn sealed(tx: &mut Tx, report: ReportId) -> Result<Sealed> {
     let sql = select_sealed!("r.id = $1");
     on!(tx, c => sqlx::query_as::<_, Sealed>(sql).bind(report).fetch_optional(c).await)?.ok_or(Error::NotFound)
+}
+
+/// How many reports that became final since `start` bear each doctor's name, as writer or as reviewer.
+pub async fn signatures_since(tx: &mut Tx, start: Micros) -> Result<HashMap<AccountId, i64>> {
+    let counted = on!(tx, c => sqlx::query_as::<_, (AccountId, i64)>(
+        "SELECT s.account_id, COUNT(*)
+           FROM case_ c JOIN report r ON r.case_id = c.id AND r.state = 'signed' AND r.signed_us >= $1
+                JOIN report_signature s ON s.report_id = r.id
+          WHERE c.signed_us >= $1 GROUP BY s.account_id")
+        .bind(start).fetch_all(c).await)?;
+    Ok(counted.into_iter().collect())
 }
 
 /// A signed report by its number.

@@ -240,7 +240,11 @@ async fn two_signatures_are_two_people_and_a_return_starts_them_anew() {
         desk.save(&db, &desk.specialist, &draft(1, "纵隔未见异常。")).await.unwrap();
         desk.submit(&db, &desk.specialist, 2).await.unwrap();
         assert_eq!(refusal(desk.sign(&db, &desk.reviewer, None, 1).await), "rev");
+        let counted = async |since| signatures_since(&mut db.read().await.unwrap(), since).await.unwrap();
+        assert!(counted(NOW).await.is_empty(), "a submitted report is not final");
         let report = desk.sign(&db, &desk.reviewer, None, 2).await.unwrap();
+        assert_eq!(counted(NOW).await, [(desk.specialist.account, 1), (desk.reviewer.account, 1)].into());
+        assert!(counted(NOW + minute).await.is_empty(), "nothing since then");
 
         let (content, _) = content(&db, report).await;
         let roles: Vec<&str> = content.signatures.iter().map(|by| by.role.as_str()).collect();

@@ -27,6 +27,7 @@ super::table! {
     IDLE_RETURNED_NONE: "没有退回的报告", "Nothing was sent back";
     IDLE_REST: "还有 {0} 例，前面的审完就会列出", "{0} more; they come up as these are done";
     IDLE_REVIEW_NONE: "没有待审的报告", "Nothing waits for review";
+    IDLE_DONE: "您已处理", "Done by you";
     IDLE_GONE: "已由别人处理", "Done by somebody else";
     OPEN_IT: "打开", "Open";
     REVIEW_IT: "审核", "Review";

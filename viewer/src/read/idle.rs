@@ -139,6 +139,7 @@ fn line(room: Room, act: Text, case: i64, slots: RwSignal<Vec<Slot>>) -> impl In
     let ticks = clock::ticks();
     let slot = Memo::new(move |_| slots.with(|slots| slots.iter().find(|slot| slot.row.case == case).cloned()));
     let gone = Memo::new(move |_| slot.with(|slot| slot.as_ref().is_none_or(|slot| slot.gone)));
+    let mine = Memo::new(move |_| room.done.with(|done| done.contains(&case)));
     let open = move |_| {
         if let Some(slot) = slot.get_untracked().filter(|slot| !slot.gone) {
             room.open(slot.row, None);
@@ -161,7 +162,7 @@ fn line(room: Room, act: Text, case: i64, slots: RwSignal<Vec<Slot>>) -> impl In
         <li class="idle-row" class:gone=move || gone.get()>
             {words}
             <button class="button" data-testid="desk-open" aria-disabled=move || gone.get().to_string() on:click=open>
-                {move || t(if gone.get() { say::IDLE_GONE } else { act })}
+                {move || t(if !gone.get() { act } else if mine.get() { say::IDLE_DONE } else { say::IDLE_GONE })}
             </button>
         </li>
     }

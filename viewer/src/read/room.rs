@@ -65,6 +65,8 @@ pub struct Room {
     /// Own work the reader wants before the queue's next case.
     pub wanted: RwSignal<Option<Own>>,
     pub put_off: RwSignal<Vec<PutOff>>,
+    /// Cases the reader was done with on this page.
+    pub done: RwSignal<Vec<i64>>,
     /// Between two cases: what comes next is being looked up.
     choosing: RwSignal<bool>,
     /// The last event the desk on the page reflects.
@@ -89,6 +91,7 @@ impl Room {
             viewer: ViewerHandle::new(),
             wanted: RwSignal::new(None),
             put_off: RwSignal::new(Vec::new()),
+            done: RwSignal::new(Vec::new()),
             choosing: RwSignal::new(false),
             reflects: StoredValue::new(0),
             beating: RwSignal::new(0),
@@ -289,6 +292,7 @@ impl Room {
         };
         self.said.set(Some(fill(said, &[&active.row.patient.name])));
         self.draft.settled();
+        self.done.update(|done| done.push(case));
         self.close();
     }
 

@@ -207,6 +207,7 @@ message! {
         pub outdated: Vec<CaseRow>,
         pub next: Option<CaseRow>,
         pub waiting: u32,
+        /// Reports signed today with this doctor's name under them, as writer or as reviewer.
         pub signed_today: u32,
         pub median_minutes: Option<f64>,
         pub now_us: i64,
