@@ -106,7 +106,10 @@ super::table! {
     TO_REPORT: "切到报告", "To the report";
 
     LEASE_LOST: "这例已不在您手上", "This case is no longer yours";
-    LEASE_LOST_LEAD: "离开太久或网络断开，它已回到队列。您写的文字都在下面，可以复制。", "After a long pause or a broken line it went back to the queue. What you wrote is below; copy it.";
+    LEASE_LOST_LEAD: "它已回到队列。您写的文字都在下面，可以复制。", "It went back to the queue. What you wrote is below; copy it.";
+    LEASE_LOST_LAPSED: "离开太久或网络断开，它已回到队列。您写的文字都在下面，可以复制。", "After a long pause or a broken line it went back to the queue. What you wrote is below; copy it.";
+    LEASE_LOST_TAKEN: "{0} 收回了这例，它已回到队列。您写的文字都在下面，可以复制。", "{0} took this case back; it is in the queue again. What you wrote is below; copy it.";
+    LEASE_LOST_DUTY: "您仍在值班，关掉后接着派下一例。", "You are still on duty; the next case comes after closing.";
     LEASE_LOST_DO: "关掉这例", "Close this case";
     CONFLICT: "这份报告在两处被改过", "This report was changed in two places";
     CONFLICT_LEAD: "中心里的一份和本机这份不同。选一份继续，另一份留在本机，随时可看。", "The center's text and this one differ. Choose one; the other stays on this machine to look at.";

@@ -83,7 +83,9 @@ fn Next(room: Room) -> impl IntoView {
         room.desk.with(|desk| {
             let desk = desk.as_ref()?;
             let own = room.own_next(desk).map(|(row, own)| (row, Some(own)));
-            own.or_else(|| Some((desk.next.clone()?, None)))
+            // A case just taken out of these hands heads the queue again; on the screen it still stands.
+            let open = room.active.with(|active| active.as_ref().map(|active| active.row.case));
+            own.or_else(|| Some((desk.next.clone().filter(|row| Some(row.case) != open)?, None)))
         })
     });
     let waiting = move || room.desk.with(|desk| desk.as_ref().map_or(0, |desk| desk.waiting));

@@ -7,6 +7,7 @@ mod draft;
 mod editor;
 mod idle;
 mod keep;
+mod loss;
 mod news;
 mod opening;
 mod pane;

@@ -36,7 +36,7 @@ pub enum Asked {
 pub fn ReportPane(room: Room, active: Active, asked: RwSignal<Option<Asked>>) -> impl IntoView {
     let draft = room.draft;
     let review = active.purpose == Purpose::Review;
-    let locked = Signal::derive(move || room.lost.get());
+    let locked = Signal::derive(move || room.lost.get() || draft.lost.get());
     let typed = Callback::new(move |()| draft.touch());
     let text = move |n: usize, label: Text, text: RwSignal<String>| match review {
         true => view! { <ReadText id=EDITORS[n] label=t(label) text=text/> }.into_any(),

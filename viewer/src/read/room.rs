@@ -53,6 +53,8 @@ pub struct Room {
     pub opening: RwSignal<Option<Opening>>,
     /// The lease of the open case is gone.
     pub lost: RwSignal<bool>,
+    /// Why, once it is.
+    pub loss: RwSignal<Loss>,
     /// What changed in the open case and was not seen yet.
     pub news: RwSignal<Option<News>>,
     /// The clinical question on the screen is not the one the case was opened with.
@@ -84,6 +86,7 @@ impl Room {
             active: RwSignal::new(None),
             opening: RwSignal::new(None),
             lost: RwSignal::new(false),
+            loss: RwSignal::new(Loss::Unknown),
             news: RwSignal::new(None),
             asked_anew: RwSignal::new(false),
             said: RwSignal::new(None),
@@ -105,6 +108,13 @@ impl Room {
             };
             if concerns {
                 refresh();
+            }
+            if let Beat::Event(event) = beat
+                && event.case.is_some()
+                && event.case == room.open_case()
+                && loss::ends_hold(&event.kind)
+            {
+                room.check_lease();
             }
         });
         // Also the page's sign of life: a desk nobody looks at gets no cases.
@@ -207,8 +217,12 @@ impl Room {
         if let Some(row) = rows.rfind(|row| Some(row.case) == open) {
             self.compare(row);
         }
+        let in_hand = desk.current.as_ref().map(|lease| lease.case);
         if self.desk.with_untracked(|known| known.as_ref() != Some(&desk)) {
             self.desk.set(Some(desk));
+        }
+        if open.is_some() && in_hand != open {
+            self.check_lease();
         }
     }
 
@@ -235,14 +249,8 @@ impl Room {
             if self.beating.try_get_untracked() != Some(turn) {
                 return;
             }
-            if let Err(fault) = api::heartbeat(case, &lease).await
-                && self.beating.try_get_untracked() == Some(turn)
-            {
-                self.app.notes(&fault);
-                if fault.lease_lost() {
-                    self.draft.lost.set(true);
-                    return;
-                }
+            if !self.still_held(turn, case, &lease).await {
+                return;
             }
         }
     }
@@ -274,10 +282,13 @@ impl Room {
     /// The lease is over: because the case was signed, though no answer said so, or because it is lost.
     async fn lease_refused(self) {
         let Some(case) = self.open_case() else { return };
-        match self.landed(case).await {
-            Ok(Some(said)) => self.finish(case, said),
-            _ if self.open_case() == Some(case) => self.lost.set(true),
-            _ => {}
+        let detail = api::case(case).await.ok();
+        if let Some(said) = detail.as_ref().and_then(|detail| sign::landed(detail, self.me())) {
+            self.finish(case, said);
+        } else if self.open_case() == Some(case) {
+            let name = self.app.me.with_untracked(|me| me.as_ref().map(|me| me.name.clone()).unwrap_or_default());
+            self.loss.set(detail.map(|detail| Loss::of(&detail.history, &name)).unwrap_or_default());
+            self.lost.set(true);
         }
     }
 

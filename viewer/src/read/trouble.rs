@@ -5,6 +5,7 @@ use wire::ReportBody;
 
 use super::draft::both;
 use super::keep::{Aside, Whose};
+use super::loss::Loss;
 use super::room::Room;
 use crate::clock;
 use crate::i18n::{fill, say, t};
@@ -26,11 +27,14 @@ pub fn Trouble(room: Room) -> impl IntoView {
 fn LeaseLost(room: Room) -> impl IntoView {
     let text = room.draft.whole();
     let shown = text.clone();
+    let on_duty = Memo::new(move |_| room.desk.with(|desk| desk.as_ref().is_some_and(|desk| desk.on_duty)));
     // Esc does not throw text away: the way out is a button that says so.
     let stay = Callback::new(|()| ());
     view! {
         <Dialog title=t(say::LEASE_LOST).to_owned() on_close=stay testid="lease-lost">
-            <p tabindex="-1" data-first="">{t(say::LEASE_LOST_LEAD)}</p>
+            // It may come up under somebody's typing: no key of theirs may close it.
+            <p tabindex="-1" data-first="" data-testid="lease-lost-why">{move || room.loss.with(Loss::words)}</p>
+            {move || on_duty.get().then(|| view! { <p class="quiet">{t(say::LEASE_LOST_DUTY)}</p> })}
             <textarea class="field kept" rows="9" readonly=true aria-label=t(say::REPORT_TITLE) prop:value=shown></textarea>
             <div class="actions">
                 {copy_button(text)}
