@@ -113,7 +113,7 @@ pub async fn save_draft(tx: &mut Tx, save: Save<'_>) -> Result<wire::DraftSaved>
     let (report, rev) = match newest(tx, case).await? {
         None if draft.rev == 0 => {
             let report = insert(tx, case, draft, now).await?;
-            note_author(tx, report, by.account).await?;
+            note_author(tx, report, by.account, now).await?;
             (report, 1)
         }
         None => return Err(Error::Stale("rev")),
@@ -129,7 +129,7 @@ pub async fn save_draft(tx: &mut Tx, save: Save<'_>) -> Result<wire::DraftSaved>
             }
             update(tx, row.id, draft, now).await?;
             if row.findings != draft.findings || row.impression != draft.impression {
-                note_author(tx, row.id, by.account).await?;
+                note_author(tx, row.id, by.account, now).await?;
             }
             (row.id, row.rev + 1)
         }
@@ -431,10 +431,11 @@ async fn update(tx: &mut Tx, report: ReportId, draft: &wire::DraftSave, now: Mic
     Ok(())
 }
 
-async fn note_author(tx: &mut Tx, report: ReportId, account: AccountId) -> Result<()> {
+async fn note_author(tx: &mut Tx, report: ReportId, account: AccountId, now: Micros) -> Result<()> {
     on!(tx, c => sqlx::query(
-        "INSERT INTO report_author (report_id, account_id) VALUES ($1, $2) ON CONFLICT (report_id, account_id) DO NOTHING")
-        .bind(report).bind(account).execute(c).await.map(drop))?;
+        "INSERT INTO report_author (report_id, account_id, at_us) VALUES ($1, $2, $3)
+         ON CONFLICT (report_id, account_id) DO UPDATE SET at_us = excluded.at_us")
+        .bind(report).bind(account).bind(now).execute(c).await.map(drop))?;
     Ok(())
 }
 

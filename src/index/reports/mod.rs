@@ -60,6 +60,7 @@ impl Row {
 pub async fn body(tx: &mut Tx, case: CaseId) -> Result<Option<wire::ReportBody>> {
     let Some(row) = newest(tx, case).await? else { return Ok(None) };
     let signatures = signatures(tx, row.id).await?;
+    let writers = writers(tx, row.id).await?;
     let state = row.state()?;
     Ok(Some(wire::ReportBody {
         report: row.id.0,
@@ -71,6 +72,7 @@ pub async fn body(tx: &mut Tx, case: CaseId) -> Result<Option<wire::ReportBody>>
         impression: row.impression,
         note: row.note,
         rev: row.rev,
+        writers,
         saved_us: row.saved_us.0,
         signatures: signatures.into_iter().map(SignatureRow::into_wire).collect::<Result<_>>()?,
         content_sha256: row.content_sha256.filter(|_| state == ReportState::Signed).map(hex::encode),
@@ -84,6 +86,16 @@ impl SignatureRow {
         let who = wire::Person { id: self.account_id.0, name: self.name, title: self.title };
         Ok(wire::Signature { role, who, at_us: self.at_us.0 })
     }
+}
+
+/// Whoever wrote any of its text, the latest last.
+async fn writers(tx: &mut Tx, report: ReportId) -> Result<Vec<wire::Hand>> {
+    let rows = on!(tx, c => sqlx::query_as::<_, (i64, String, String, Option<i64>)>(
+        "SELECT a.id, a.name, a.title, w.at_us FROM report_author w JOIN account a ON a.id = w.account_id
+          WHERE w.report_id = $1 ORDER BY COALESCE(w.at_us, 0), a.id")
+        .bind(report).fetch_all(c).await)?;
+    let hand = |(id, name, title, at_us)| wire::Hand { who: wire::Person { id, name, title }, at_us };
+    Ok(rows.into_iter().map(hand).collect())
 }
 
 async fn newest(tx: &mut Tx, case: CaseId) -> Result<Option<Row>> {

@@ -124,6 +124,11 @@ super::table! {
     ASIDE_CENTER: "中心里原有的", "The center had";
     ASIDE_SINCE: "{0} 放到一边", "put aside {0}";
     ASIDE_DISMISS: "不要了", "Let it go";
+    HANDS_OF_AT: "{0} 写的草稿，{1}", "Draft by {0}, {1}";
+    HANDS_OF: "{0} 写的草稿", "Draft by {0}";
+    HANDS_SEE: "知道了", "I know";
+    HANDS_SEEN: "已知", "Known";
+    HANDS_FIRST: "这份草稿有别人写的文字，先按「知道了」再签署", "Somebody else wrote in this draft; acknowledge that first, then sign";
     RESTORED: "找回了本机没存完的文字", "Recovered text that had not been saved";
     RELEASE: "退还这例", "Give it back";
     RELEASE_TITLE: "把这例退还队列", "Give this case back to the queue";

@@ -5,6 +5,7 @@ mod changes;
 mod checks;
 mod draft;
 mod editor;
+mod hands;
 mod idle;
 mod keep;
 mod loss;

@@ -88,6 +88,7 @@ impl Room {
         self.opening.set(None);
         self.news.set(None);
         self.asked_anew.set(false);
+        self.hands_seen.set(false);
         let lease = match &active.purpose {
             Purpose::Write { lease } => Some(lease.clone()),
             Purpose::Review => None,

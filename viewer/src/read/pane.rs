@@ -8,6 +8,7 @@ use wire::{CaseRow, Template};
 use super::checks;
 use super::draft::{Draft, Saved, Unsent};
 use super::editor::{Editor, ReadText, first_blank, jump};
+use super::hands::HandsLine;
 use super::room::{Active, Purpose, Room};
 use super::sides::{self, Sides};
 use super::unfinished::Unfinished;
@@ -61,6 +62,7 @@ pub fn ReportPane(room: Room, active: Active, asked: RwSignal<Option<Asked>>) ->
             <div class="pane-body">
                 {question(room, &active)}
                 {note.map(|note| view! { <section class="note"><span class="label">{t(say::REVIEW_NOTE)}</span><p data-testid="review-note">{note}</p></section> })}
+                {(!review).then(|| view! { <HandsLine room=room/> })}
                 {templates.map(|(offer, load)| no_templates(offer, load))}
                 {move || draft.restored.get().then(|| view! { <p class="restored small" role="status">{icon("refresh")}{t(say::RESTORED)}</p> })}
                 {move || aside_line(draft.asides.with(Vec::len), asked)}

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wire::{CaseRow, Desk, ReportBody, StudyImages};
+use wire::{CaseRow, Desk, Hand, ReportBody, StudyImages};
 
 use super::draft::Draft;
+use super::hands::others;
+use super::loss::{self, Loss};
 use super::news::{News, concerns};
 use super::opening::Opening;
 use super::region::not_yet_whole;
@@ -59,6 +61,8 @@ pub struct Room {
     pub news: RwSignal<Option<News>>,
     /// The clinical question on the screen is not the one the case was opened with.
     pub asked_anew: RwSignal<bool>,
+    /// The reader knows whose draft they go on with.
+    pub hands_seen: RwSignal<bool>,
     /// What just happened, for the line at the foot of the page.
     pub said: RwSignal<Option<String>>,
     pub draft: Draft,
@@ -89,6 +93,7 @@ impl Room {
             loss: RwSignal::new(Loss::Unknown),
             news: RwSignal::new(None),
             asked_anew: RwSignal::new(false),
+            hands_seen: RwSignal::new(false),
             said: RwSignal::new(None),
             draft: Draft::new(app),
             viewer: ViewerHandle::new(),
@@ -255,9 +260,51 @@ impl Room {
         }
     }
 
+    /// One sign of life. False: the lease is over, and the page knows.
+    async fn still_held(self, turn: u32, case: i64, lease: &str) -> bool {
+        if let Err(fault) = api::heartbeat(case, lease).await
+            && self.beating.try_get_untracked() == Some(turn)
+        {
+            self.app.notes(&fault);
+            if fault.lease_lost() {
+                self.draft.lost.set(true);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Something says that the open case may be out of these hands: the center is asked at once, not at the next sign of life.
+    fn check_lease(self) {
+        let turn = self.beating.get_untracked();
+        let held = self.active.with_untracked(|active| match active.as_ref()? {
+            Active { row, purpose: Purpose::Write { lease }, .. } => Some((row.case, lease.clone())),
+            _ => None,
+        });
+        if let Some((case, lease)) = held.filter(|_| !self.draft.lost.get_untracked()) {
+            spawn_local(async move {
+                self.still_held(turn, case, &lease).await;
+            });
+        }
+    }
+
     /// Tracks what keeps the open case from being signed: its image is still on the way.
     pub fn not_yet_whole(self) -> bool {
         self.active.with(|active| active.as_ref().is_some_and(|active| not_yet_whole(self.viewer, &active.images)))
+    }
+
+    /// Tracks who else wrote in the draft the reader goes on with. A reviewer is told whose report it is anyway.
+    pub fn others(self) -> Vec<Hand> {
+        let me = self.app.me.with(|me| me.as_ref().map_or(0, |me| me.account));
+        self.active.with(|active| match active {
+            Some(Active { purpose: Purpose::Write { .. }, report, .. }) => others(report.as_ref(), me),
+            _ => Vec::new(),
+        })
+    }
+
+    /// Tracks whether somebody else's words still wait to be acknowledged.
+    pub fn hands_unseen(self) -> bool {
+        !self.hands_seen.get() && !self.others().is_empty()
     }
 
     /// Tracks whether the open case's report needs a reviewer's signature after its writer's.

@@ -70,6 +70,7 @@ pub fn report(rev: i64, findings: &str) -> ReportBody {
         note: String::new(),
         rev,
         saved_us: 0,
+        writers: Vec::new(),
         signatures: Vec::new(),
         content_sha256: None,
     }

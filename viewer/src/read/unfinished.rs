@@ -7,6 +7,7 @@ use leptos::prelude::*;
 use web_sys::KeyboardEvent;
 
 use super::editor::first_blank;
+use super::hands;
 use super::pane::{EDITORS, blanks};
 use super::room::{Purpose, Room};
 use crate::i18n::{fill, say, t};
@@ -18,6 +19,8 @@ use crate::web;
 pub enum Unfinished {
     /// The case changed and nobody has looked.
     News,
+    /// Somebody else wrote in this draft, and it was not said so yet.
+    Hands,
     /// The image is not all there.
     Image,
     Blanks(usize),
@@ -29,13 +32,15 @@ impl Unfinished {
     pub fn of(room: Room) -> Option<Self> {
         let draft = room.draft;
         let unwritten = draft.impression.with(|text| text.trim().is_empty());
-        Self::first(room.news.with(Option::is_some), room.not_yet_whole(), blanks(draft), unwritten)
+        let news = room.news.with(Option::is_some);
+        Self::first(news, room.hands_unseen(), room.not_yet_whole(), blanks(draft), unwritten)
     }
 
-    fn first(news: bool, coming: bool, blanks: usize, unwritten: bool) -> Option<Self> {
-        match (news, coming, blanks) {
+    fn first(news: bool, hands: bool, coming: bool, blanks: usize, unwritten: bool) -> Option<Self> {
+        match (news, hands, coming, blanks) {
             (true, ..) => Some(Self::News),
-            (_, true, _) => Some(Self::Image),
+            (_, true, ..) => Some(Self::Hands),
+            (_, _, true, _) => Some(Self::Image),
             (.., 0) => unwritten.then_some(Self::Impression),
             (.., blanks) => Some(Self::Blanks(blanks)),
         }
@@ -44,6 +49,7 @@ impl Unfinished {
     fn title(self) -> String {
         match self {
             Self::News => t(say::NEWS_FIRST).to_owned(),
+            Self::Hands => t(say::HANDS_FIRST).to_owned(),
             Self::Image => t(say::CHECK_PREVIEW).to_owned(),
             Self::Blanks(blanks) => fill(say::UNFINISHED_BLANKS, &[&blanks.to_string()]),
             Self::Impression => t(say::UNFINISHED_IMPRESSION).to_owned(),
@@ -54,6 +60,7 @@ impl Unfinished {
     fn go(self, room: Room) {
         match self {
             Self::News => room.see_news(),
+            Self::Hands => web::focus_selector(hands::ANSWER),
             Self::Image => {}
             Self::Blanks(_) => _ = first_blank(&EDITORS),
             Self::Impression => web::focus_selector("#impression"),
@@ -107,11 +114,12 @@ mod tests {
 
     #[test]
     fn nothing_is_signed_while_something_must_come_first() {
-        assert_eq!(Unfinished::first(true, true, 4, true), Some(Unfinished::News));
-        assert_eq!(Unfinished::first(false, true, 4, true), Some(Unfinished::Image));
-        assert_eq!(Unfinished::first(false, false, 4, false), Some(Unfinished::Blanks(4)));
-        assert_eq!(Unfinished::first(false, false, 0, true), Some(Unfinished::Impression));
-        assert_eq!(Unfinished::first(false, false, 0, false), None);
+        assert_eq!(Unfinished::first(true, true, true, 4, true), Some(Unfinished::News));
+        assert_eq!(Unfinished::first(false, true, true, 4, true), Some(Unfinished::Hands));
+        assert_eq!(Unfinished::first(false, false, true, 4, true), Some(Unfinished::Image));
+        assert_eq!(Unfinished::first(false, false, false, 4, false), Some(Unfinished::Blanks(4)));
+        assert_eq!(Unfinished::first(false, false, false, 0, true), Some(Unfinished::Impression));
+        assert_eq!(Unfinished::first(false, false, false, 0, false), None);
     }
 
     #[test]

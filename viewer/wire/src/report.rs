@@ -30,9 +30,18 @@ message! {
         /// Rises with every save; a save based on an old one is refused, the text kept on both sides.
         pub rev: i64,
         pub saved_us: i64,
+        /// Everybody who wrote any of the text, also before it went on in other hands; the latest last.
+        pub writers: Vec<Hand>,
         pub signatures: Vec<Signature>,
         /// Hex SHA-256 of the canonical content, once sealed.
         pub content_sha256: Option<String>,
+    }
+
+    /// Somebody who wrote in a report.
+    pub struct Hand {
+        pub who: Person,
+        /// Their last change of the text; none where it was not kept.
+        pub at_us: Option<i64>,
     }
 
     pub struct Signature {

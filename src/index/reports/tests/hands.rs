@@ -250,3 +250,21 @@ async fn a_question_changed_after_the_writer_signed_goes_back_to_the_writer() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_draft_says_who_wrote_in_it_the_latest_last() {
+    on_both_engines(async |db| {
+        let desk = desk(&db, 1).await;
+        sql(&db, "UPDATE case_ SET assignee_id = 2").await;
+        desk.save(&db, &desk.reviewer, &draft(0, "右肺结节。")).await.unwrap();
+        sql(&db, "UPDATE case_ SET assignee_id = 1").await;
+        let (later, draft) = (NOW + MINUTE, draft(1, "右肺结节，建议随访。"));
+        let mut tx = db.write().await.unwrap();
+        save_draft(&mut tx, Save { case: desk.case, by: &desk.specialist, draft: &draft, now: later }).await.unwrap();
+        tx.commit().await.unwrap();
+        let writers = desk.body(&db).await.writers;
+        let hands: Vec<_> = writers.iter().map(|hand| (hand.who.name.as_str(), hand.at_us)).collect();
+        assert_eq!(hands, [("郑演示", Some(NOW.0)), ("周示例", Some(later.0))]);
+    })
+    .await;
+}
