@@ -13,5 +13,5 @@ pub use ids::*;
 pub use micros::Micros;
 pub use national_id::NationalId;
 pub use retention::{Keep, Retention};
-pub use target::{Target, Targets, is_read, lane};
-pub use wire::{CaseState, Delivery, LinkedBy, ReportState, Role, Sex, SignatureRole, Urgency};
+pub use target::{Target, Targets, is_read};
+pub use wire::{CaseState, Delivery, LinkedBy, ReportState, Role, Sex, SignatureRole, Urgency, lane};

@@ -2,18 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Micros, Urgency};
-
-/// What a study is read as: the several codes of plain radiography are one kind of work (PS3.3 C.7.3.1.1.1).
-pub fn lane(modality: &str) -> &str {
-    match modality {
-        "CR" | "DX" | "DR" | "RF" | "XA" | "IO" | "PX" | "MG" | "RG" => "DR",
-        "US" | "IVUS" | "BDUS" => "US",
-        "CT" => "CT",
-        "MR" => "MR",
-        other => other,
-    }
-}
+use super::{Micros, Urgency, lane};
 
 /// Whether instances of this modality are read by a specialist; reports, marks and plans are not.
 pub fn is_read(modality: &str) -> bool {

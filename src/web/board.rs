@@ -15,7 +15,8 @@ use super::{Answer, App};
 use crate::clock;
 use crate::domain::{CaseId, CaseState, Micros, Role, Targets};
 use crate::index::cases::{self, Figure, Row};
-use crate::index::{Tx, community, duty, events, quarantine, restored};
+use crate::index::{Tx, community, duty, events, quarantine, reports, restored};
+use crate::routing::Policy;
 
 const OPEN_CASES: i64 = 500;
 
@@ -51,7 +52,7 @@ async fn board(State(app): State<App>, caller: Caller) -> Answer<Json<Board>> {
         in_time_percent: (!signed.is_empty()).then(|| 100.0 * in_time as f64 / signed.len() as f64),
         overdue: number(figures.iter().filter(|f| f.state.is_open() && f.due_us.is_some_and(|due| due < now)).count()),
         quarantined: rows::count(quarantine::count(&mut tx, caller.scope, false).await?),
-        duty: duty_lines(&mut tx, &held, &signed).await?,
+        duty: duty_lines(&mut tx, &held, &signed, Today { start: day_start, now }).await?,
         sites: site_lines(&mut tx, &figures, &signed).await?,
         lanes: lanes(&signed),
         open_total: number(unsigned),
@@ -68,13 +69,22 @@ async fn queue(State(app): State<App>, caller: Caller, Path(case): Path<i64>) ->
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn duty_lines(tx: &mut Tx, held: &[Row], signed: &[&Figure]) -> Answer<Vec<DutyLine>> {
+/// From when to when the board counts.
+#[derive(Clone, Copy)]
+struct Today {
+    start: Micros,
+    now: Micros,
+}
+
+async fn duty_lines(tx: &mut Tx, held: &[Row], signed: &[&Figure], today: Today) -> Answer<Vec<DutyLine>> {
+    let now = today.now;
     let on_duty = duty::on_duty(tx).await?;
     let signatures = reports::signatures_since(tx, today.start).await?;
     let readers = community::accounts(tx).await?.into_iter().filter(|account| account.role.reads());
     Ok(readers
         .map(|account| {
-            let since = on_duty.iter().find(|d| d.account_id == account.id).map(|d| d.since_us.0);
+            let shift = on_duty.iter().find(|d| d.account_id == account.id);
+            let since = shift.map(|d| d.since_us.0);
             let current = held.iter().find(|row| row.assignee_id == Some(account.id));
             let own: Vec<f64> =
                 signed.iter().filter(|f| f.assignee_id == Some(account.id)).filter_map(|f| f.minutes()).collect();
@@ -82,6 +92,7 @@ async fn duty_lines(tx: &mut Tx, held: &[Row], signed: &[&Figure]) -> Answer<Vec
                 who: Person { id: account.id.0, name: account.name, title: account.title },
                 modalities: account.modalities.split(',').map(|m| m.trim().to_owned()).collect(),
                 on_duty: since.is_some(),
+                silent: shift.is_some_and(|d| now.since(d.seen_us) > Policy::default().silence),
                 since_us: since,
                 current: current.map(|row| case_row(row, &Default::default())),
                 signed_today: rows::count(signatures.get(&account.id).copied().unwrap_or(0)),

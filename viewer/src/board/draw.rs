@@ -6,8 +6,21 @@ use wire::Urgency;
 
 use super::place::{SOON, share};
 
-/// Height of one lane, px.
-pub const LANE: f64 = 92.0;
+/// Height of a lane whose marks stand in three rows, px.
+const LANE: f64 = 92.0;
+/// Of one whose marks stand in one row.
+const LOW: f64 = 60.0;
+/// Of one with nothing in it.
+const THIN: f64 = 30.0;
+
+/// How much of the page a lane takes: no more than what stands in it needs.
+pub fn height(marks: usize, stacked: bool) -> f64 {
+    match (marks, stacked) {
+        (0, false) => THIN,
+        (_, false) => LOW,
+        (_, true) => LANE,
+    }
+}
 
 pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
@@ -18,6 +31,8 @@ pub struct Spot<'a> {
     /// Share of the axis.
     pub at: f64,
     pub level: usize,
+    /// Height of the lane's middle row.
+    pub middle: f64,
     pub urgency: Urgency,
     /// Somebody has it in hand.
     pub held: bool,
@@ -57,7 +72,7 @@ pub fn ground() -> String {
 
 /// A mark; ringed when past its time.
 pub fn spot(spot: &Spot) -> String {
-    let y = LANE / 2.0 + [0.0, -26.0, 26.0][spot.level.min(2)];
+    let y = spot.middle + [0.0, -26.0, 26.0][spot.level.min(2)];
     let ring = if spot.over { "<circle class=\"over-ring\" r=\"12\"/>" } else { "" };
     let name =
         spot.name.map(|name| format!("<text class=\"over-name\" y=\"27\">{}</text>", escape(name))).unwrap_or_default();
@@ -83,6 +98,7 @@ mod tests {
         let drawn = spot(&Spot {
             at: 0.5,
             level: 0,
+            middle: 30.0,
             urgency: Urgency::Routine,
             held: false,
             over: true,
@@ -94,10 +110,16 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_lane_is_thinner_than_one_with_cases() {
+        assert!(height(0, false) < height(1, false) && height(1, false) < height(4, true));
+    }
+
+    #[test]
     fn only_what_is_past_its_time_is_ringed() {
         let at = |over| Spot {
             at: 0.1,
             level: 9,
+            middle: 30.0,
             urgency: Urgency::Stat,
             held: true,
             over,

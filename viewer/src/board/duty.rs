@@ -92,6 +92,7 @@ fn doing(line: &DutyLine, now: i64) -> AnyView {
             let since = row.steps.opened_us.or(row.steps.assigned_us).map(|us| clock::ago(now, us)).unwrap_or_default();
             ("eye", format!("{} ・ {since}", row.exam))
         }
+        (None, true) if line.silent => ("warn", t(say::DUTY_SILENT).to_owned()),
         (None, true) => ("routine", t(say::DUTY_FREE).to_owned()),
         (None, false) => ("pause", t(say::DUTY_OFF).to_owned()),
     };

@@ -1,12 +1,14 @@
 //! The swim lane: one row a modality, each open case a mark at the minutes it has left. Left is late.
 
 use leptos::prelude::*;
-use wire::{Board, CaseRow, Urgency};
+use wire::{Board, CaseRow, CaseState, Urgency};
 
 use super::draw::{self, Spot};
 use super::place::{FIRST, LAST, SOON, place, share};
+use super::remedy::unread;
 use crate::clock::{self, MINUTE_US};
 use crate::i18n::{self, fill, say, t};
+use crate::ui::icon;
 
 /// Room for a mark and its ring, as a share of the axis.
 const APART: f64 = 0.024;
@@ -20,7 +22,10 @@ pub fn lanes(board: &Board, now: i64) -> impl IntoView + use<> {
     let body = if open.is_empty() {
         view! { <div class="state"><p class="what">{t(say::LANES_EMPTY)}</p></div> }.into_any()
     } else {
-        let rows = modalities(&open).into_iter().map(|modality| lane(&modality, &open, now)).collect_view();
+        let rows = modalities(&open)
+            .into_iter()
+            .map(|modality| lane(&modality, &open, unread(&board.duty, &modality), now))
+            .collect_view();
         view! { <div class="lanes">{heads(over, soon)}{rows}{axis()}</div> }.into_any()
     };
     view! {
@@ -90,10 +95,14 @@ fn heads(over: usize, soon: usize) -> impl IntoView {
     }
 }
 
-fn lane(modality: &str, open: &[&CaseRow], now: i64) -> impl IntoView + use<> {
+/// `unread`: nobody who is here may read what stands in it.
+fn lane(modality: &str, open: &[&CaseRow], unread: bool, now: i64) -> impl IntoView + use<> {
     let rows: Vec<&CaseRow> = open.iter().copied().filter(|row| lane_of(&row.modality) == modality).collect();
     let left: Vec<f64> = rows.iter().map(|row| minutes(row, now)).collect();
     let (marks, crowded) = place(&left, APART);
+    let stacked = marks.iter().any(|mark| mark.level > 0) || crowded.iter().any(|count| *count > 0);
+    let height = draw::height(marks.len(), stacked);
+    let unread = unread && rows.iter().any(|row| row.state == CaseState::Queued);
     let longest = rows.iter().filter_map(|row| row.steps.complete_us).map(|us| (now - us) / MINUTE_US).max();
     let counts = Urgency::ALL.iter().map(|urgency| {
         let count = rows.iter().filter(|row| row.urgency == *urgency).count();
@@ -106,6 +115,7 @@ fn lane(modality: &str, open: &[&CaseRow], now: i64) -> impl IntoView + use<> {
         draw::spot(&Spot {
             at: mark.at,
             level: mark.level,
+            middle: height / 2.0,
             urgency: row.urgency,
             held: held(row),
             over: left[mark.case] < 0.0,
@@ -115,15 +125,15 @@ fn lane(modality: &str, open: &[&CaseRow], now: i64) -> impl IntoView + use<> {
     });
     let rest = crowded.iter().enumerate().filter(|(_, count)| **count > 0).map(|(tenth, count)| {
         let text = fill(say::LANE_CLUSTER, &[&count.to_string()]);
-        draw::word("lane-more", (tenth as f64 + 0.5) / 10.0, draw::LANE - 6.0, &text)
+        draw::word("lane-more", (tenth as f64 + 0.5) / 10.0, height - 6.0, &text)
     });
     let drawing = draw::ground() + &spots.chain(rest).collect::<String>();
     view! {
-        <div class="lane">
-            <h3>{lane_name(modality)}</h3>
+        <div class="lane" class:thin=rows.is_empty()>
+            <h3>{lane_name(modality)}{unread.then(|| view! { <span class="amber lane-unread" data-testid="lane-unread">{icon("warn")}{t(say::LANE_UNREAD)}</span> })}</h3>
             {counts.collect_view()}
             <span class="end quiet">{longest.map(|longest| view! { {longest}" "<span class="label">{t(say::MINUTES)}</span> })}</span>
-            <svg class="lane-marks" height=draw::LANE.to_string() role="img" aria-label=spoken(modality, &left) inner_html=drawing></svg>
+            <svg class="lane-marks" height=height.to_string() role="img" aria-label=spoken(modality, &left) inner_html=drawing></svg>
         </div>
     }
 }

@@ -7,6 +7,7 @@ mod lanes;
 mod late;
 mod place;
 mod quarantine;
+mod remedy;
 mod turnaround;
 
 use std::time::Duration;
@@ -26,7 +27,7 @@ use crate::ui::{KeyLine, KeysOverlay, LineMark, TopBar, failed, icon, loading_ro
 use duty::DutyTable;
 use figures::figures;
 use lanes::lanes;
-use late::late;
+use late::Late;
 use turnaround::{by_modality, by_site};
 
 const KEYS: &[KeyLine] = &[("F1", say::KEY_HELP), ("Esc", say::KEY_CLOSE)];
@@ -105,7 +106,7 @@ fn Boards(watch: Watch) -> impl IntoView {
         <main class="board">
             <section class="figures-row" data-testid="figures">{with(|board, _| figures(board).into_any())}</section>
             <section class="card lanes-card" data-testid="lanes">{with(|board, now| lanes(board, now).into_any())}</section>
-            <section class="card late-card" data-testid="late">{with(|board, now| late(board, now).into_any())}</section>
+            <section class="card late-card" data-testid="late"><Late watch=watch/></section>
             <section class="card duty-card" data-testid="duty-table"><DutyTable watch=watch/></section>
             <section class="card turn-card" data-testid="turnaround">{with(|board, _| by_modality(board).into_any())}</section>
             <section class="card site-card" data-testid="by-site">{with(|board, _| by_site(board).into_any())}</section>

@@ -15,6 +15,7 @@ use leptos::prelude::*;
 use wire::Role;
 
 pub use begun::KEYS as BEGUN;
+pub use row::exam;
 
 use crate::app::App;
 use crate::i18n::{say, t};

@@ -107,11 +107,17 @@ super::table! {
     LANES_SOME: "图上是最急的 {0} 例，在途共 {1} 例，其余见「全部病例」。", "The {0} most pressing are drawn, of {1} open cases; see All cases for the rest.";
     LANES_EMPTY: "现在没有等候的病例", "No case is waiting now";
     LATE: "超时与将超时", "Overdue and soon due";
-    LATE_LEAD: "最急的在前", "Most pressing first";
+    LATE_LEAD: "最急的在前，各有可做的一步", "Most pressing first, each with a next step";
     LATE_NONE: "没有超时，也没有快到时的病例", "Nothing overdue and nothing close";
     OVER_BY: "超 {0} {1}", "over {0} {1}";
     LEFT_BY: "剩 {0} {1}", "{0} {1} left";
-    WITH_NOBODY: "待派", "unassigned";
+    STUCK_PRIVILEGE: "无人可阅：没有医师能阅{0}，请信息科加权限", "Nobody can read it: no doctor has {0}; ask IT";
+    STUCK_OFF: "无人可阅：能阅{0}的都不在班", "Nobody can read it: nobody with {0} is on duty";
+    STUCK_SILENT: "待派：{0} 在班，但页面没有回应", "Unassigned: {0} on duty, but the page is silent";
+    STUCK_BUSY: "待派：能阅{0}的都在阅（{1}）", "Unassigned: everybody with {0} is reading ({1})";
+    STUCK_ROUTED: "正在派单", "Being assigned";
+    CALL_ON: "请{0}值班", "Put {0} on duty";
+    LANE_UNREAD: "无人可阅", "Nobody reads";
     WITH: "{0} 手上", "with {0}";
     DUTY: "在班医师 {0}", "On duty {0}";
     DUTY_LEAD: "开关立即生效，正在阅的不会被收走", "Takes effect at once; a case being read is not taken away";
@@ -121,6 +127,8 @@ super::table! {
     DUTY_MEDIAN: "中位 分", "Median min";
     DUTY_SWITCH: "值班", "Duty";
     DUTY_OFF: "不在班", "off duty";
+    READS_ALL: "全部", "everything";
+    DUTY_SILENT: "页面没有回应", "page silent";
     DUTY_FREE: "空闲", "free";
     DUTY_EMPTY: "还没有诊断医师的账号", "No specialist accounts yet";
     DUTY_EMPTY_DO: "请信息科用 yunying user add 添加。", "IT adds them with yunying user add.";

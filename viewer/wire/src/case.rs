@@ -33,6 +33,17 @@ words! {
     pub enum AgeUnit { Year = "year", Month = "month", Week = "week", Day = "day" }
 }
 
+/// What a study is read as: the several codes of plain radiography are one kind of work (PS3.3 C.7.3.1.1.1).
+pub fn lane(modality: &str) -> &str {
+    match modality {
+        "CR" | "DX" | "DR" | "RF" | "XA" | "IO" | "PX" | "MG" | "RG" => "DR",
+        "US" | "IVUS" | "BDUS" => "US",
+        "CT" => "CT",
+        "MR" => "MR",
+        other => other,
+    }
+}
+
 impl CaseState {
     /// Held by one specialist under a lease.
     pub const fn leased(self) -> bool {
