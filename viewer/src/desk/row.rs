@@ -7,7 +7,7 @@ use super::report::Opened;
 use super::store::{Slot, Store};
 use crate::clock;
 use crate::i18n::{self, fill, say, t};
-use crate::ui::{icon, journey, time_left, urgency_chip};
+use crate::ui::{icon, journey, number, time_left, urgency_chip};
 use crate::web;
 
 /// "男 45 岁".
@@ -57,14 +57,14 @@ fn cells(row: &CaseRow, of_center: bool, opened: RwSignal<Option<Opened>>, begun
                 {row.patient.name.clone()}
                 {move || begun.get().then(|| view! { <span class="amber" data-testid="row-begun" title=t(say::QUESTION_BEGUN)>" "{icon("pen")}<span class="sr">{t(say::QUESTION_BEGUN)}</span></span> })}
             </b>
-            <span class="label clip">{sex_age(row)}<i class="dot"></i>{number(row)}</span>
+            <span class="label cut">{sex_age(row)}{dotted_number(row)}</span>
         </span>
         <span class="c-exam" role="cell">
             <span class="clip exam">
                 {exam(row)}
                 {(row.quarantined > 0).then(|| view! { <span class="amber" title=fill(say::QUARANTINED_N, &[&row.quarantined.to_string()])>" "{icon("warn")}</span> })}
             </span>
-            <span class="label clip" title=clock::exact(row.exam_us)>{made(row, of_center)}{late(row)}</span>
+            <span class="label cut" title=clock::exact(row.exam_us)>{made(row, of_center)}{late(row)}</span>
         </span>
         <span class="c-journey" role="cell">{move || journey(&walked, now.get())}</span>
         {doctor(row)}
@@ -72,17 +72,30 @@ fn cells(row: &CaseRow, of_center: bool, opened: RwSignal<Option<Opened>>, begun
     }
 }
 
-fn number(row: &CaseRow) -> String {
-    if row.accession.is_empty() { row.patient.pid.clone() } else { row.accession.clone() }
+/// Some devices send no number at all.
+fn dotted_number(row: &CaseRow) -> Option<impl IntoView + use<>> {
+    let known = Some(number_of(row)).filter(|number| !number.is_empty());
+    known.map(|known| view! { <i class="dot"></i>{number(known)} })
 }
 
-fn made(row: &CaseRow, of_center: bool) -> String {
+fn number_of(row: &CaseRow) -> &str {
+    if row.accession.is_empty() { &row.patient.pid } else { &row.accession }
+}
+
+/// For the center where and when; for a site, which knows where, when and how much.
+fn made(row: &CaseRow, of_center: bool) -> impl IntoView + use<> {
     let when = clock::day_time(row.exam_us);
     let count = match row.state {
         CaseState::Arriving => t(say::UPLOADING).to_owned(),
         _ => fill(say::IMAGES_COUNT, &[&row.instances.to_string()]),
     };
-    if of_center { format!("{} ・ {when} ・ {count}", row.site.name) } else { format!("{when} ・ {count}") }
+    match (of_center, row.state) {
+        (false, _) => view! { <span class="clip">{format!("{when} ・ {count}")}</span> }.into_any(),
+        (true, CaseState::Arriving) => {
+            view! { <span class="clip">{row.site.name.clone()}</span>{format!(" ・ {count}")} }.into_any()
+        }
+        (true, _) => view! { <span class="clip">{row.site.name.clone()}</span>{format!(" ・ {when}")} }.into_any(),
+    }
 }
 
 /// Images that came after the study was complete, or after its report was signed.

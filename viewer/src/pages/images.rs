@@ -10,7 +10,7 @@ use crate::api::{self, Fault};
 use crate::app::App;
 use crate::i18n::{self, say, t};
 use crate::read::{ImageRegion, viewer_study};
-use crate::ui::{KeyLine, KeysOverlay, failed, icon, urgency_chip};
+use crate::ui::{KeyLine, KeysOverlay, failed, icon, number, urgency_chip};
 use crate::viewport::{self, ViewerHandle};
 
 const KEYS: &[KeyLine] = &[("F1", say::KEY_HELP)];
@@ -62,7 +62,7 @@ fn looking((row, images): Looked, keys: RwSignal<bool>) -> impl IntoView {
         <header class="banner">
             <a class="button bare" href="#" data-testid="images-back">{icon("back")}{t(say::IMAGES_BACK)}</a>
             <div class="banner-cell"><b class="banner-name">{row.patient.name.clone()}</b><span class="quiet">{sub}</span></div>
-            <div class="banner-cell two"><b>{row.exam.clone()}</b><span class="label">{row.site.name.clone()}<i class="dot"></i>{row.accession.clone()}</span></div>
+            <div class="banner-cell two"><b>{row.exam.clone()}</b><span class="label cut"><span class="clip">{row.site.name.clone()}</span><i class="dot"></i>{number(&row.accession)}</span></div>
             <div class="banner-cell">{urgency_chip(row.urgency)}</div>
             <span class="grow"></span>
             <button class="button bare keys-button" aria-label=t(say::ALL_KEYS) data-testid="keys-open" on:click=move |_| keys.set(true)>{icon("keyboard")}<kbd>"F1"</kbd></button>

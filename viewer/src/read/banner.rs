@@ -7,7 +7,7 @@ use super::room::{Purpose, Room};
 use super::turn::{self, Own};
 use crate::clock;
 use crate::i18n::{self, Text, fill, say, t};
-use crate::ui::{LineMark, PersonMenu, icon, time_left, urgency_chip};
+use crate::ui::{LineMark, PersonMenu, icon, number, time_left, urgency_chip};
 
 #[component]
 pub fn Banner(room: Room) -> impl IntoView {
@@ -37,7 +37,7 @@ pub fn Banner(room: Room) -> impl IntoView {
 #[component]
 fn Patient(row: CaseRow) -> impl IntoView {
     let about = format!("{} {}", t(i18n::sex(row.patient.sex)), i18n::age(row.patient.age));
-    let number = if row.accession.is_empty() { row.patient.pid.clone() } else { row.accession.clone() };
+    let shown = if row.accession.is_empty() { row.patient.pid.clone() } else { row.accession.clone() };
     view! {
         <div class="banner-cell">
             <h1 class="banner-name" data-testid="patient-name">{row.patient.name.clone()}</h1>
@@ -45,7 +45,7 @@ fn Patient(row: CaseRow) -> impl IntoView {
         </div>
         <div class="banner-cell two">
             <b class="clip" data-testid="exam">{row.exam.clone()}</b>
-            <span class="label clip" title=clock::exact(row.exam_us)>{row.site.name.clone()}<i class="dot"></i>{number}
+            <span class="label cut" title=clock::exact(row.exam_us)><span class="clip">{row.site.name.clone()}</span><i class="dot"></i>{number(&shown)}
                 {(row.late > 0).then(|| view! { <b class="amber" data-testid="banner-late">" "{icon("image")}{fill(say::LATE_N, &[&row.late.to_string()])}</b> })}
             </span>
         </div>

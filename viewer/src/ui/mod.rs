@@ -7,6 +7,7 @@ mod dialog;
 mod icon;
 mod journey;
 mod keys;
+mod number;
 mod states;
 mod top;
 
@@ -17,5 +18,6 @@ pub use dialog::Dialog;
 pub use icon::icon;
 pub use journey::{JOURNEY_HEADS, journey};
 pub use keys::{KeyLine, KeysOverlay};
+pub use number::number;
 pub use states::{empty, failed, loading_rows};
 pub use top::{LineMark, PersonMenu, TopBar};
