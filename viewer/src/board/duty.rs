@@ -81,7 +81,9 @@ fn doctor(watch: Watch, line: Line, may: bool) -> impl IntoView {
 
 /// Title, and what the doctor reads.
 fn about(line: &DutyLine) -> String {
-    let mut reads: Vec<String> = line.modalities.iter().map(|modality| lane_name(&lane_of(modality))).collect();
+    let name =
+        |modality: &String| if modality == "*" { t(say::READS_ALL).to_owned() } else { lane_name(&lane_of(modality)) };
+    let mut reads: Vec<String> = line.modalities.iter().map(name).collect();
     reads.dedup();
     format!("{} {}", line.who.title, reads.join(" "))
 }

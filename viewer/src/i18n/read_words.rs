@@ -36,7 +36,7 @@ super::table! {
 
     REPORT_TITLE: "报告", "Report";
     TEMPLATE: "模板", "Template";
-    TEMPLATE_NONE: "空白", "Blank";
+    TEMPLATE_NONE: "不用模板", "No template";
     TEMPLATE_REPLACE: "换模板会替换现有文字，确定换吗", "Changing the template replaces the text. Change it";
     TEMPLATE_REPLACE_LEAD: "您写过的内容将被「{0}」的文字代替。", "What you wrote is replaced by the text of “{0}”.";
     TEMPLATE_DO: "换成这个模板", "Use this template";

@@ -38,7 +38,9 @@ fn tone(left: Left) -> &'static str {
 /// Seconds within the last two minutes and the first one past; hours once minutes would be long.
 pub fn figure(left: Left) -> (String, &'static str) {
     if left.seconds < if left.overdue { 60 } else { 120 } {
-        (left.seconds.to_string(), t(say::SECONDS))
+        // Less than one past its time is past its time all the same.
+        let seconds = if left.overdue { left.seconds.max(1) } else { left.seconds };
+        (seconds.to_string(), t(say::SECONDS))
     } else if left.minutes >= 180 {
         ((left.minutes / 60).to_string(), t(say::HOURS))
     } else {
@@ -57,6 +59,8 @@ mod tests {
 
     #[test]
     fn nothing_is_ever_zero_minutes_late() {
+        let half_a_second = figure(clock::left(500_001, Some(0), 1));
+        assert_eq!(half_a_second, ("1".into(), "秒"));
         assert_eq!(at(-1), ("1".into(), "秒"));
         assert_eq!(at(-59), ("59".into(), "秒"));
         assert_eq!(at(-60), ("1".into(), "分钟"));
