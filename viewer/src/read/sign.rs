@@ -98,7 +98,8 @@ async fn refused(room: Room, active: &Active, fault: Fault) -> Ended {
         // The rule changed under an open case: the dialog makes way for the button that is right now.
         "needs_review" | "needs_no_review" => {
             room.look_at_rule(active.row.case).await;
-            room.not_yet(if fault.code() == "needs_review" { say::RULE_TWO } else { say::RULE_ONE });
+            let rule = if fault.code() == "needs_review" { say::RULE_TWO } else { say::RULE_ONE };
+            room.said.set(Some(t(rule).to_owned()));
             return Ended::Moot;
         }
         _ => {}
