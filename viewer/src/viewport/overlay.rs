@@ -79,8 +79,15 @@ pub fn Overlay(desk: Desk, pane: Pane) -> impl IntoView {
     }
 }
 
+/// A number is not broken where the line has room for it under its word.
 fn lines(all: &[String]) -> impl IntoView + use<> {
-    all.iter().map(|line| view! { <div>{line.clone()}</div> }).collect_view()
+    let line = |line: &String| match line.split_once(' ') {
+        Some((word, number)) => {
+            view! { <div>{format!("{word} ")}<span class="vp-whole">{number.to_owned()}</span></div> }.into_any()
+        }
+        None => view! { <div>{line.clone()}</div> }.into_any(),
+    };
+    all.iter().map(line).collect_view()
 }
 
 /// CSS pixels.
