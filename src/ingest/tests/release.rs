@@ -13,7 +13,12 @@ impl Intake {
         seed_account(&self.db, "feng", Role::Manager, None).await
     }
 
-    pub(super) async fn decide(&self, id: i64, act: QuarantineAct, by: AccountId) -> Result<Option<InstanceId>, ReleaseError> {
+    pub(super) async fn decide(
+        &self,
+        id: i64,
+        act: QuarantineAct,
+        by: AccountId,
+    ) -> Result<Option<InstanceId>, ReleaseError> {
         self.decide_in(Scope::All, id, act, by).await
     }
 
