@@ -77,7 +77,8 @@ fn stream_is(line: Line) {
 /// A call ended: whether it reached the center. After one that did not, the center is asked until it answers again.
 pub fn called(reached: bool) {
     let run = RUN.get();
-    if CUT.replace(!reached) == reached {
+    let (cut, was_cut) = (!reached, CUT.replace(!reached));
+    if cut == was_cut {
         return;
     }
     show();
