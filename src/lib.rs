@@ -19,7 +19,7 @@
 //! | [`domain`] | ids, times, states: the words of the field as types. Pure |
 //! | [`dicom`] | untrusted headers: walker, character sets, names and their spellings, DICOM JSON, writing anew. Pure |
 //! | [`dimse`] | associations: listener, PDUs, the services devices ask for, and the sender |
-//! | [`ingest`] | spool, indexer, completeness, sealer, transcoder, quarantine, erasure |
+//! | [`ingest`] | spool, indexer, completeness, sealer, transcoder, quarantine, erasure, the budget of delivery forms |
 //! | [`archive`] | packs and derived objects in the object store |
 //! | [`index`] | all SQL, on SQLite and PostgreSQL; the event log; [searches](index::find) by attributes |
 //! | [`pixels`] | decoding and compressing frames in child processes; the delivery form |
@@ -31,7 +31,8 @@
 //! | [`backup`] | everything a center has, into a directory and back |
 //! | [`monitor`] | whether the center can work, and figures for Prometheus: counters and a reader of the event log |
 //! | [`sample`] | synthetic, plausible studies |
-//! | [`center`], [`cli`], [`config`], [`clock`] | starting it all; subcommands; settings; the one clock |
+//! | [`center`] | starting it all; what associations ask of index and archive (catalogue, library) |
+//! | [`cli`], [`config`], [`clock`] | subcommands; settings; the one clock |
 //!
 //! The browser's side is the crate `yunying-viewer` (pages and viewport), with `yunying-pixel` (display pipeline and
 //! delivery codestream, shared with this crate, which renders with it for other programs), `yunying-worker` (decoding off
@@ -46,8 +47,8 @@
 //! 3. The [indexer](ingest) follows the spool. It walks the header within fixed bounds, decodes the GB18030 name, and
 //!    writes patient, study, series and instance, the case (`arriving`), the event and its own place in the spool in one
 //!    transaction. Had the header made no sense, the clip would be in quarantine with the reason, and the rest go on.
-//! 4. Nothing more comes and the association is released: [completeness](ingest) calls the study complete and puts the case in
-//!    the queue with the time its report is due.
+//! 4. The device told how many images there are, or nothing more comes for a while, less once the association is released:
+//!    [completeness](ingest) calls the study complete and puts the case in the queue with the time its report is due.
 //! 5. Each transaction's events are numbered and hash-chained by the [sequencer](index::events). The dispatcher wakes on
 //!    that log, takes a snapshot, and [`routing::decide`] gives the case to the specialist on duty who may read
 //!    ultrasound and has been free longest. The lease, the decision with its reasons, and the event are one transaction.

@@ -36,9 +36,8 @@ impl Store {
         Self::on(server())
     }
 
-    /// The same store, behind a line on which each request takes `wait`.
-    pub fn slow(self, wait: Duration) -> Self {
-        let Archive { store, prefix } = self.archive;
+    /// The same objects through a line on which each request takes `wait`.
+    pub fn slow(&self, wait: Duration) -> Archive {
         let config = ThrottleConfig {
             wait_delete_per_call: wait,
             wait_get_per_call: wait,
@@ -46,8 +45,8 @@ impl Store {
             wait_put_per_call: wait,
             ..ThrottleConfig::default()
         };
-        let archive = Archive::over(Arc::new(ThrottledStore::new(store, config)), prefix);
-        Self { archive, folder: self.folder, _directory: self._directory }
+        let Archive { store, prefix } = self.archive.clone();
+        Archive::over(Arc::new(ThrottledStore::new(store, config)), prefix)
     }
 
     /// Under a fresh prefix of `server`.

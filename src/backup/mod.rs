@@ -7,7 +7,7 @@
 //! DIR/backup.json                 names the snapshot that counts; replaced last, so a backup that was cut short changes nothing
 //! DIR/snapshot-…/index.db         the index, as SQLite whatever the center runs on
 //! DIR/snapshot-…/spool/, node     what no pack has yet
-//! DIR/objects/packs/, documents/  the archive; shared by snapshots, so the next backup copies only what is new
+//! DIR/objects/packs/, documents/, tombstones/  the archive; shared by snapshots, so the next backup copies only what is new
 //! ```
 //!
 //! What is not in it: delivery forms (they are made again), who is signed in, the configuration file and TLS keys (they
@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::archive::{Archive, ArchiveError};
+use crate::archive::{Archive, ArchiveError, Kind};
 use crate::domain::Micros;
 use crate::index::Error as IndexError;
 
@@ -37,6 +37,8 @@ const OBJECTS: &str = "objects";
 const SNAPSHOT: &str = "snapshot-";
 /// Of the layout above.
 const FORMAT: u32 = 1;
+/// What can't be made again.
+const KINDS: [Kind; 3] = [Kind::Pack, Kind::Document, Kind::Tombstone];
 
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use futures_util::TryStreamExt;
 
-use super::{BackupError, INDEX, Manifest, NODE, Of, SPOOL, index_url, objects_of, sync};
-use crate::archive::{Archive, ArchiveError, Kind, ObjectKey};
+use super::{BackupError, INDEX, KINDS, Manifest, NODE, Of, SPOOL, index_url, objects_of, sync};
+use crate::archive::{Archive, ArchiveError, ObjectKey};
 use crate::index::Db;
 use crate::index::copy::{self, NamedObject};
 
@@ -82,7 +82,7 @@ async fn restore_objects(
     let known: HashSet<_> = keys.iter().collect();
     let mut there = HashSet::new();
     let mut foreign = 0;
-    for kind in [Kind::Pack, Kind::Document, Kind::Tombstone] {
+    for kind in KINDS {
         let mut listed = archive.list(kind);
         while let Some(found) = listed.try_next().await? {
             // What no row names is rubbish to a center: nothing of another one may lie here.

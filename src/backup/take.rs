@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 
 use futures_util::TryStreamExt;
 
-use super::{BackupError, INDEX, Manifest, NODE, Of, SNAPSHOT, SPOOL, index_url, objects_of, sync};
-use crate::archive::{Archive, ArchiveError, Kind, ObjectKey};
+use super::{BackupError, INDEX, KINDS, Manifest, NODE, Of, SNAPSHOT, SPOOL, index_url, objects_of, sync};
+use crate::archive::{Archive, ArchiveError, ObjectKey};
 use crate::domain::Micros;
 use crate::index::Db;
 use crate::index::copy::{self, NamedObject};
@@ -198,7 +198,7 @@ async fn drop_older(dir: &Path, manifest: &Manifest, kept: &HashSet<ObjectKey>) 
         }
     }
     let archive = objects_of(dir)?;
-    for kind in [Kind::Pack, Kind::Document, Kind::Tombstone] {
+    for kind in KINDS {
         let there: Vec<_> = archive.list(kind).try_collect().await?;
         for listed in there.into_iter().filter(|listed| !kept.contains(&listed.key)) {
             archive.delete(&listed.key).await?;

@@ -115,7 +115,7 @@ pub async fn forget_derived(tx: &mut Tx) -> Result<()> {
 #[derive(Debug, sqlx::FromRow)]
 pub struct NamedObject {
     pub key: String,
-    /// Unknown for documents.
+    /// Known of packs only.
     pub bytes: Option<i64>,
     pub sha256: Vec<u8>,
 }

@@ -9,7 +9,7 @@ use crate::index::testing::{seed_account, seed_case};
 use crate::ingest::check::{Checked, check};
 
 impl Intake {
-    async fn back_up(&self, dir: &Path) -> Result<Taken, BackupError> {
+    pub(super) async fn back_up(&self, dir: &Path) -> Result<Taken, BackupError> {
         let source = Source {
             db: self.db.clone(),
             archive: self.archive.clone(),
@@ -35,7 +35,7 @@ impl Intake {
     }
 }
 
-fn destination(db: &Db, archive: &Archive, data: &Path) -> Destination {
+pub(super) fn destination(db: &Db, archive: &Archive, data: &Path) -> Destination {
     Destination { db: db.clone(), archive: archive.clone(), data: data.to_owned(), spool_dir: data.join("spool") }
 }
 

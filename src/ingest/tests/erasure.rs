@@ -178,6 +178,33 @@ async fn what_is_sent_again_of_an_erased_study_is_kept_aside() {
 }
 
 #[tokio::test]
+async fn a_backup_lets_go_of_what_was_erased_and_keeps_its_tombstone() {
+    on_both_engines(async |db| {
+        let intake = Intake::with_two_studies(db).await;
+        intake.seal_all().await;
+        let folder = tempfile::tempdir().unwrap();
+        let before = intake.back_up(folder.path()).await.unwrap();
+        intake.erase(intake.admin().await).await;
+        let after = intake.back_up(folder.path()).await.unwrap();
+        assert_eq!((before.objects, after.objects, after.missing.len()), (3, 3, 0));
+        let objects = Archive::open(&format!("file:{}/objects", folder.path().display())).unwrap();
+        assert_eq!(objects.list(Kind::Pack).try_collect::<Vec<_>>().await.unwrap().len(), 2);
+
+        // An index made anew from what was restored knows of the erasure, too.
+        let (store, data) = (Store::local(), tempfile::tempdir().unwrap());
+        let fresh = Db::open(&format!("sqlite:{}", data.path().join("index.db").display())).await.unwrap();
+        let to = super::backup::destination(&fresh, &store.archive, data.path());
+        crate::backup::put_back(folder.path(), &to, |_| ()).await.unwrap();
+        let empty = Db::open(&format!("sqlite:{}", data.path().join("anew.db").display())).await.unwrap();
+        let anew = Intake::over(empty, store).await;
+        let options = IndexerOptions { node: NODE.into(), zone_minutes: 480 };
+        let rebuilt = rebuild(&anew.db, &anew.archive, &anew.spool, options, Duration::ZERO, |_| ()).await.unwrap();
+        assert_eq!((rebuilt.tombstones, rebuilt.from_packs.stored), (1, 2));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_index_made_anew_knows_what_was_erased() {
     on_both_engines(async |db| {
         let lost = tempfile::tempdir().unwrap();
