@@ -3,6 +3,7 @@
 //! `None` means: not here, said so, skip. With `CI=true` a skip is a failure.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// A program on the path.
 pub fn program(name: &str) -> Option<PathBuf> {
@@ -14,7 +15,7 @@ pub fn program(name: &str) -> Option<PathBuf> {
 /// strace, where it is allowed to trace.
 pub fn strace() -> Option<PathBuf> {
     let strace = program("strace")?;
-    let tried = std::process::Command::new(&strace).args(["-D", "-f", "-o", "/dev/null", "true"]).output();
+    let tried = Command::new(&strace).args(["-D", "-f", "-o", "/dev/null", "true"]).output();
     if tried.is_ok_and(|tried| tried.status.success()) { Some(strace) } else { skip("permission to trace processes") }
 }
 
@@ -23,6 +24,14 @@ pub fn python() -> Option<PathBuf> {
     let named = std::env::var_os("YUNYING_PYTHON").map(PathBuf::from);
     let python = named.unwrap_or_else(|| workspace().join("target/venv/bin/python"));
     if python.is_file() { Some(python) } else { skip("Python with pydicom (`cargo xtask test` makes one)") }
+}
+
+/// That Python with one of the scripts here, which finds its modules beside this file.
+pub fn script(python: &Path, script: &str) -> Command {
+    let folder = workspace().join("tests/it");
+    let mut command = Command::new(python);
+    command.arg(folder.join(script)).env("PYTHONPATH", folder);
+    command
 }
 
 /// A PostgreSQL server for this process.

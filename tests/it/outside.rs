@@ -40,10 +40,9 @@ fn center() -> Center {
 }
 
 fn python(python: &Path, script: &str, arguments: &[String]) -> String {
-    let script = need::workspace().join("tests/it").join(script);
-    let output = Command::new(python).arg(&script).args(arguments).output().expect("python runs");
+    let output = need::script(python, script).args(arguments).output().expect("python runs");
     let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{}: {complained}\n{said}", script.display());
+    assert!(output.status.success(), "{script}: {complained}\n{said}");
     said.into_owned()
 }
 

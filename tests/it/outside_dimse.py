@@ -26,6 +26,8 @@ from pynetdicom.pdu import A_ABORT_RQ, A_ASSOCIATE_RJ
 from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.presentation import build_context
 
+import pynetdicom_pause  # noqa: F401
+
 VERIFICATION = "1.2.840.10008.1.1"
 PRINT = "1.2.840.10008.5.1.1.9"
 MR = "1.2.840.10008.5.1.4.1.1.4"

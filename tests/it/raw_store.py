@@ -20,6 +20,8 @@ from pynetdicom import AE
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.presentation import build_context
 
+import pynetdicom_pause  # noqa: F401
+
 IMPLICIT, EXPLICIT, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 

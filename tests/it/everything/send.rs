@@ -203,8 +203,7 @@ impl<'a> Round<'a, '_> {
             return;
         }
         let wire = Wire::to(self.center.dimse);
-        let output = Command::new(python)
-            .arg(need::workspace().join("tests/it/raw_store.py"))
+        let output = need::script(python, "raw_store.py")
             .arg(wire.address.to_string())
             .args(inputs.iter().map(|input| &input.path))
             .current_dir(self.root)

@@ -78,19 +78,14 @@ fn every_name_of_real_files_is_right_in_every_character_set_that_a_peer_reads() 
     let (Some(python), Some(shared)) = (need::python(), need::shared_dicom()) else { return };
     let mut center = Center::new();
     center.start_with(&["--accept-any-ae"]);
-    run(Command::new(python)
-        .arg(need::workspace().join("tests/it/query_retrieve/names.py"))
-        .arg(center.dimse.port().to_string())
-        .arg(shared));
+    run(need::script(&python, "query_retrieve/names.py").arg(center.dimse.port().to_string()).arg(shared));
 }
 
 #[test]
 fn pynetdicom_negotiates_queries_cancels_and_retrieves() {
     let Some(python) = need::python() else { return };
     let county = County::new();
-    let root = need::workspace();
-    run(Command::new(python)
-        .arg(root.join("tests/it/query_retrieve/peer.py"))
+    run(need::script(&python, "query_retrieve/peer.py")
         .args([county.center.dimse.port().to_string(), county.port.to_string()])
-        .arg(root.join("sample-dicom")));
+        .arg(need::workspace().join("sample-dicom")));
 }

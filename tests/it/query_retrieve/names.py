@@ -13,6 +13,8 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind as FIND
 
+import pynetdicom_pause  # noqa: F401
+
 port, shared = int(sys.argv[1]), pathlib.Path(sys.argv[2])
 NAMES = {
     "derived/charset/gb18030_three_component.dcm": "Wang^XiaoDong=王^小东=Wang^XiaoDong",

@@ -27,6 +27,8 @@ from pynetdicom.sop_class import (PatientRootQueryRetrieveInformationModelFind,
                                   StudyRootQueryRetrieveInformationModelGet,
                                   StudyRootQueryRetrieveInformationModelMove)
 
+import pynetdicom_pause  # noqa: F401
+
 port, receiver_port, samples = int(sys.argv[1]), int(sys.argv[2]), pathlib.Path(sys.argv[3])
 files = {}
 for path in sorted(samples.rglob("*.dcm")):
