@@ -2,6 +2,7 @@
 
 use std::io;
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
@@ -75,14 +76,40 @@ impl InstanceBytes {
         Ok((stored, futures_util::stream::try_unfold(state, Following::next).boxed()))
     }
 
-    /// Reads `range` of an instance's Part-10 file into memory; the caller bounds it.
-    pub async fn read(&self, scope: Scope, instance: InstanceId, range: Range<u64>) -> Result<Vec<u8>, BytesError> {
-        let (_, stream) = self.stream(scope, instance, Some(range)).await?;
-        let gathered = stream.try_fold(Vec::new(), |mut all, chunk| async move {
-            all.extend_from_slice(&chunk);
-            Ok(all)
-        });
-        gathered.await.map_err(|error| ArchiveError::Read(error).into())
+    /// Reads `range` of an instance's Part-10 file into memory; the caller bounds it, and has found that the instance may
+    /// be seen. Looks it up only where `last` does not lead to it.
+    pub async fn read(&self, last: &LastPlace, instance: InstanceId, range: Range<u64>) -> Result<Vec<u8>, BytesError> {
+        if let Some(place) = last.get()
+            && let Ok(bytes) = self.gather(&place, range.clone()).await
+        {
+            return Ok(bytes);
+        }
+        let place = self.find(Scope::All, instance).await?.place;
+        last.set(&place);
+        match self.gather(&place, range.clone()).await {
+            // Sealed, and its segment released, between our look and our read.
+            Err(BytesError::Spool(SpoolError::NoSuchSegment(_) | SpoolError::Io(_))) => {
+                let place = self.find(Scope::All, instance).await?.place;
+                last.set(&place);
+                self.gather(&place, range).await
+            }
+            gathered => gathered,
+        }
+    }
+
+    async fn gather(&self, place: &Place, range: Range<u64>) -> Result<Vec<u8>, BytesError> {
+        let length = range.end.saturating_sub(range.start);
+        let mut stream = self.open(place, Some(range)).await?;
+        let unreadable = |error| BytesError::Archive(ArchiveError::Read(error));
+        let Some(first) = stream.try_next().await.map_err(unreadable)? else { return Ok(Vec::new()) };
+        // Nearly always this is all, and then nothing is copied.
+        let mut all = Vec::from(first);
+        if (all.len() as u64) < length {
+            while let Some(chunk) = stream.try_next().await.map_err(unreadable)? {
+                all.extend_from_slice(&chunk);
+            }
+        }
+        Ok(all)
     }
 
     /// Streams from a place that was looked up before.
@@ -105,6 +132,20 @@ impl InstanceBytes {
                 Ok(futures_util::stream::once(std::future::ready(Ok(first))).chain(rest).boxed())
             }
         }
+    }
+}
+
+/// Where an instance was found the last time, for whoever reads it piece by piece.
+#[derive(Default)]
+pub struct LastPlace(Mutex<Option<Place>>);
+
+impl LastPlace {
+    fn get(&self) -> Option<Place> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, place: &Place) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(place.clone());
     }
 }
 

@@ -1,13 +1,13 @@
 //! Between an instance's stored bytes and its derived object: where frames are read from and where they go.
 
 use std::io::{self, Read, Seek, SeekFrom};
+use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use super::bytes::InstanceBytes;
+use super::bytes::{InstanceBytes, LastPlace};
 use crate::archive::{Archive, ArchiveError, Kind, ObjectWriter, Written};
 use crate::domain::{Delivery, InstanceId};
-use crate::index::Scope;
 use crate::index::delivery::FramePlace;
 use crate::pixels::FrameSource;
 use crate::pixels::transcode::{DeliveredFrame, FrameSink};
@@ -17,17 +17,18 @@ pub struct StoredFrames {
     bytes: InstanceBytes,
     instance: InstanceId,
     length: u64,
+    place: Arc<LastPlace>,
 }
 
 impl StoredFrames {
     pub fn new(bytes: InstanceBytes, instance: InstanceId, length: u64) -> Self {
-        Self { bytes, instance, length }
+        Self { bytes, instance, length, place: Arc::default() }
     }
 
     /// The same for a parser on a thread that may block.
     pub fn reader(&self, runtime: Handle) -> StoredReader {
-        let (bytes, instance, length) = (self.bytes.clone(), self.instance, self.length);
-        StoredReader { bytes, instance, length, at: 0, runtime }
+        let (bytes, place) = (self.bytes.clone(), self.place.clone());
+        StoredReader { bytes, instance: self.instance, length: self.length, place, at: 0, runtime }
     }
 }
 
@@ -35,7 +36,7 @@ impl FrameSource for StoredFrames {
     async fn read(&self, offset: u64, length: u64) -> io::Result<Vec<u8>> {
         let end = offset.checked_add(length).filter(|end| *end <= self.length);
         let end = end.ok_or(io::ErrorKind::UnexpectedEof)?;
-        self.bytes.read(Scope::All, self.instance, offset..end).await.map_err(io::Error::other)
+        self.bytes.read(&self.place, self.instance, offset..end).await.map_err(io::Error::other)
     }
 
     fn length(&self) -> u64 {
@@ -47,6 +48,7 @@ pub struct StoredReader {
     bytes: InstanceBytes,
     instance: InstanceId,
     length: u64,
+    place: Arc<LastPlace>,
     at: u64,
     runtime: Handle,
 }
@@ -59,8 +61,8 @@ impl Read for StoredReader {
             return Ok(0);
         }
         let range = self.at..self.at + length as u64;
-        let read =
-            self.runtime.block_on(self.bytes.read(Scope::All, self.instance, range)).map_err(io::Error::other)?;
+        let read = self.bytes.read(&self.place, self.instance, range);
+        let read = self.runtime.block_on(read).map_err(io::Error::other)?;
         if read.len() != length {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }

@@ -198,8 +198,10 @@ fn weight(described: &Described) -> usize {
 }
 
 fn walk_one(spool: &Spool, record: Arc<Record>, zone: i32) -> Item {
+    let head = spool.head(record.position).unwrap_or_default();
     for attempt in 1.. {
-        let walk = || match dicom::walk(RecordReader::new(spool, &record), &Limits::default()) {
+        let file = RecordReader::new(spool, &record).with_head(head.clone());
+        let walk = || match dicom::walk(file, &Limits::default()) {
             Ok(header) => Ok(describe(&header, &record, zone)),
             Err(error) => Err(error),
         };

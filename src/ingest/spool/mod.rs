@@ -58,6 +58,7 @@
 mod buffer;
 mod commit;
 mod disk;
+mod heads;
 mod hold;
 mod log;
 mod part10;
@@ -89,6 +90,7 @@ pub use writer::Writer;
 
 use buffer::BufferPool;
 use commit::CommitQueue;
+use heads::Heads;
 use log::Log;
 use record::SpoolKey;
 
@@ -190,6 +192,7 @@ struct Shared {
     received_objects: AtomicU64,
     received_bytes: AtomicU64,
     pool: BufferPool,
+    heads: Heads,
     _lock: Box<dyn Send + Sync>,
 }
 
@@ -238,6 +241,7 @@ impl Spool {
             state_file: Mutex::new(()),
             queue: CommitQueue::default(),
             pool: BufferPool::new(options.buffer_size, options.keep_buffers),
+            heads: Heads::default(),
             options,
             _lock: lock,
         });
@@ -300,6 +304,11 @@ impl Spool {
             return Err(SpoolError::OutOfRange(segment));
         }
         Ok(bytes.into())
+    }
+
+    /// The beginning of a record's file from memory, if it was written a moment ago. Given once, to who follows in order.
+    pub fn head(&self, position: Position) -> Option<Bytes> {
+        self.shared.heads.take(position)
     }
 
     /// What was acknowledged since the start.

@@ -168,6 +168,9 @@ impl Writer {
             let header_end = if new_file { BLOCK } else { end };
             Ok(reservation.segment.file.write_at(&buffer[..header_end], reservation.header_offset)?)
         });
+        if !new_file && written.is_ok() {
+            shared.heads.keep(record.position, &buffer[BLOCK..self.filled]);
+        }
         shared.pool.give_back(buffer);
         if let Err(error) = written {
             reservation.segment.abandon();

@@ -240,3 +240,22 @@ async fn no_file_is_named_by_a_uid_or_anything_else_a_device_sent() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn who_reads_an_instance_piece_by_piece_follows_it_into_its_pack() {
+    use crate::ingest::derived::StoredFrames;
+    use crate::pixels::FrameSource;
+
+    on_both_engines(async |db| {
+        let (intake, _) = Intake::on_a_bad_disk(db).await;
+        let file = intake.receive(&slice(1)).await;
+        let (_, indexed) = intake.index().await;
+        let frames = StoredFrames::new(intake.bytes(), InstanceId(1), file.len() as u64);
+        assert_eq!(frames.read(0, 200).await.unwrap(), file[..200]);
+        assert_eq!(intake.sealer(indexed).pass(later()).await.unwrap(), 1);
+        assert!(intake.spool.segments().is_empty());
+        assert_eq!(frames.read(200, 100).await.unwrap(), file[200..300]);
+        assert!(frames.read(200, file.len() as u64).await.is_err(), "past its end");
+    })
+    .await;
+}
