@@ -19,6 +19,7 @@ pub mod attempts;
 pub mod budget;
 pub mod cases;
 pub mod check;
+pub mod commitments;
 pub mod community;
 pub mod copy;
 pub mod corrections;
