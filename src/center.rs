@@ -5,6 +5,7 @@ mod commitments;
 mod devices;
 mod library;
 mod rooms;
+mod steps;
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
@@ -20,6 +21,7 @@ use crate::dimse::services::commitment::Commitment;
 use crate::dimse::services::find::Find;
 use crate::dimse::services::get::Get;
 use crate::dimse::services::mov::Move;
+use crate::dimse::services::mpps::Mpps;
 use crate::dimse::{self, DimseConfig};
 use crate::index::{Db, events};
 use crate::ingest::Ingest;
@@ -96,7 +98,8 @@ async fn listen_dimse(
         .with(find)
         .with(Get::new(library.clone()))
         .with(Move::new(library))
-        .with(Commitment::new(ledger));
+        .with(Commitment::new(ledger))
+        .with(Mpps::new(Arc::new(steps::CenterSteps { db: db.clone() })));
     let (spool, activity) = (ingest.spool.clone(), ingest.activity.clone());
     rooms.start("listener", dimse::serve(listener, limits, known, spool, activity, services, stop.clone()));
     Ok(address)

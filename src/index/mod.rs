@@ -41,6 +41,7 @@ pub mod reports;
 pub mod restored;
 pub mod retrieve;
 pub mod sessions;
+pub mod steps;
 #[cfg(test)]
 pub mod testing;
 mod types;

@@ -9,6 +9,7 @@ pub(super) mod echo;
 pub mod find;
 pub mod get;
 pub mod mov;
+pub mod mpps;
 pub mod query;
 pub mod retrieve;
 pub(super) mod store;
