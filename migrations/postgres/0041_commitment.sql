@@ -16,4 +16,3 @@ CREATE TABLE commitment (
     UNIQUE (device_id, transaction_uid)
 );
 CREATE INDEX commitment_due ON commitment (due_us);
-CREATE INDEX quarantine_sop ON quarantine (sop_uid);

@@ -206,9 +206,12 @@ mod tests {
     use super::*;
     use crate::dicom::{Composed, Plain, Repertoire, VR};
 
+    /// What was told of a step: that it begins, or a change.
+    type Told = (String, Option<NewStep>, Option<Change>);
+
     /// Knows the one step 1.5, which is over.
     #[derive(Default)]
-    struct OneOver(Mutex<Vec<(String, Option<NewStep>, Option<Change>)>>);
+    struct OneOver(Mutex<Vec<Told>>);
 
     impl Steps for OneOver {
         fn begin<'a>(&'a self, _peer: &'a Peer, step: NewStep) -> BoxFuture<'a, Result<(), StepError>> {
