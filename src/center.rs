@@ -1,9 +1,11 @@
 //! One running center: opens the stores, starts every room, and closes them in order.
 
 mod catalogue;
+mod commitments;
 mod devices;
 mod library;
 mod rooms;
+mod steps;
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
@@ -15,9 +17,11 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::delivery::pdf::Printer;
 use crate::dimse::services::Services;
+use crate::dimse::services::commitment::Commitment;
 use crate::dimse::services::find::Find;
 use crate::dimse::services::get::Get;
 use crate::dimse::services::mov::Move;
+use crate::dimse::services::mpps::Mpps;
 use crate::dimse::{self, DimseConfig};
 use crate::index::{Db, events};
 use crate::ingest::Ingest;
@@ -88,7 +92,14 @@ async fn listen_dimse(
     let stored = Stored { bytes: ingest.viewing.bytes.clone(), decoder: ingest.viewing.decoder.clone() };
     let library = Arc::new(library::CenterLibrary { db: db.clone(), stored });
     let find = Find::new(Arc::new(catalogue::CenterCatalogue { db: db.clone() }));
-    let services = Services::default().with(find).with(Get::new(library.clone())).with(Move::new(library));
+    let ledger = commitments::CenterLedger::new(db.clone(), ingest.spool.clone(), ingest.indexed.clone());
+    rooms.start("room that reports commitments", ledger.clone().run(stop.clone()));
+    let services = Services::default()
+        .with(find)
+        .with(Get::new(library.clone()))
+        .with(Move::new(library))
+        .with(Commitment::new(ledger))
+        .with(Mpps::new(Arc::new(steps::CenterSteps { db: db.clone() })));
     let (spool, activity) = (ingest.spool.clone(), ingest.activity.clone());
     rooms.start("listener", dimse::serve(listener, limits, known, spool, activity, services, stop.clone()));
     Ok(address)

@@ -11,6 +11,7 @@ pub const C_MOVE_RQ: u16 = 0x0021;
 pub const C_ECHO_RQ: u16 = 0x0030;
 pub const C_ECHO_RSP: u16 = 0x8030;
 pub const N_EVENT_REPORT_RQ: u16 = 0x0100;
+pub const N_EVENT_REPORT_RSP: u16 = 0x8100;
 pub const N_GET_RQ: u16 = 0x0110;
 pub const N_SET_RQ: u16 = 0x0120;
 pub const N_ACTION_RQ: u16 = 0x0130;
@@ -50,6 +51,7 @@ impl Status {
     /// Error: cannot understand, or unable to process.
     pub const CANNOT_UNDERSTAND: Status = Status(0xC000);
 
+    pub const INVALID_ATTRIBUTE_VALUE: Status = Status(0x0106);
     /// Warning: an attribute of the request was not taken (PS3.7 C.4.2).
     pub const ATTRIBUTE_LIST_ERROR: Status = Status(0x0107);
     pub const PROCESSING_FAILURE: Status = Status(0x0110);
@@ -190,6 +192,9 @@ impl Command {
             out.put(0x0901, &tags);
         }
         out.text(0x0902, &comment(&response.comment));
+        if let Some(error) = response.error_id {
+            out.number(0x0903, error);
+        }
         out.uid(0x1000, response.sop_instance.as_deref().unwrap_or(&self.sop_instance));
         if let Some(event) = self.event_type {
             out.number(0x1002, event);
@@ -214,6 +219,8 @@ pub struct Response {
     /// Error Comment: at most 64 ASCII characters arrive.
     pub comment: String,
     pub offending: Vec<Tag>,
+    /// Error ID, where the service class defines some.
+    pub error_id: Option<u16>,
     /// Where the service chose it; otherwise that of the request stands.
     pub sop_instance: Option<String>,
 }
@@ -221,7 +228,15 @@ pub struct Response {
 impl Response {
     pub fn of(status: Status) -> Self {
         let comment = String::new();
-        Self { status, data_set: None, counts: None, comment, offending: Vec::new(), sop_instance: None }
+        Self {
+            status,
+            data_set: None,
+            counts: None,
+            comment,
+            offending: Vec::new(),
+            error_id: None,
+            sop_instance: None,
+        }
     }
 
     /// A failure, with what the peer's engineer should know.

@@ -73,6 +73,7 @@ pub struct Exchange {
     context: u8,
     command: Command,
     cancelled: CancellationToken,
+    answered: CancellationToken,
 }
 
 impl Exchange {
@@ -95,6 +96,11 @@ impl Exchange {
             () = self.cancelled.cancelled() => Stop::Cancelled,
             () = self.link.closing.cancelled() => Stop::Closing,
         }
+    }
+
+    /// Cancelled once the final response is sent, or will never be: what follows from the operation must not come before.
+    pub fn answered(&self) -> CancellationToken {
+        self.answered.clone()
     }
 
     /// For requests of ours to the same peer.
@@ -157,10 +163,18 @@ impl Operations {
             command: command.clone(),
             data_set,
         };
-        let exchange = Exchange { link: self.link.clone(), context: context.id, command: command.clone(), cancelled };
+        let answered = CancellationToken::new();
+        let exchange = Exchange {
+            link: self.link.clone(),
+            context: context.id,
+            command: command.clone(),
+            cancelled,
+            answered: answered.clone(),
+        };
         let (service, link, running) = (service.clone(), self.link.clone(), self.running.clone());
         let (context, command, over) = (context.id, command.clone(), self.over.clone());
         self.tracker.spawn(async move {
+            let _answered = answered.drop_guard();
             let message_id = command.message_id;
             let ends = Ends { running, message_id };
             let perform = AssertUnwindSafe(async move { service.perform(request, exchange).await }).catch_unwind();

@@ -39,4 +39,6 @@ ids! {
     QuarantineId
     /// A request to erase a study, or the tombstone it became.
     ErasureId
+    /// One request for storage commitment.
+    CommitmentId
 }

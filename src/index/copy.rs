@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Row};
 use super::{Error, Result, Tx, on};
 
 /// Every table that is copied, parents before children. The others hold what lives for minutes.
-const TABLES: [&str; 33] = [
+const TABLES: [&str; 35] = [
     "site",
     "device",
     "account",
@@ -31,6 +31,8 @@ const TABLES: [&str; 33] = [
     "delivery_object",
     "quarantine",
     "quarantine_act",
+    "commitment",
+    "performed_step",
     "spool_cursor",
     "case_",
     "duty",

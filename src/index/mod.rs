@@ -19,6 +19,7 @@ pub mod attempts;
 pub mod budget;
 pub mod cases;
 pub mod check;
+pub mod commitments;
 pub mod community;
 pub mod copy;
 pub mod corrections;
@@ -40,6 +41,7 @@ pub mod reports;
 pub mod restored;
 pub mod retrieve;
 pub mod sessions;
+pub mod steps;
 #[cfg(test)]
 pub mod testing;
 mod types;

@@ -5,8 +5,8 @@ use sqlx::error::BoxDynError;
 use sqlx::{Database, Decode, Encode, Type};
 
 use crate::domain::{
-    AccountId, CaseId, DeviceId, ErasureId, InstanceId, Micros, PackId, PatientId, PersonId, QuarantineId, ReportId,
-    SeriesId, SiteId, StudyId, TokenId,
+    AccountId, CaseId, CommitmentId, DeviceId, ErasureId, InstanceId, Micros, PackId, PatientId, PersonId,
+    QuarantineId, ReportId, SeriesId, SiteId, StudyId, TokenId,
 };
 
 macro_rules! integers {
@@ -33,5 +33,5 @@ macro_rules! integers {
 }
 
 integers! {
-    AccountId CaseId DeviceId ErasureId InstanceId Micros PackId PatientId PersonId QuarantineId ReportId SeriesId SiteId StudyId TokenId
+    AccountId CaseId CommitmentId DeviceId ErasureId InstanceId Micros PackId PatientId PersonId QuarantineId ReportId SeriesId SiteId StudyId TokenId
 }

@@ -14,7 +14,7 @@ use super::completeness::{Completeness, QuietTimes};
 use super::erasure::Eraser;
 use super::indexer::{Indexer, IndexerOptions};
 use super::sealer::{Sealer, SealerOptions, StoreHealth};
-use super::spool::{Spool, SpoolError, SpoolOptions};
+use super::spool::{Position, Spool, SpoolError, SpoolOptions};
 use super::transcoder::Transcoder;
 use super::viewing::Viewing;
 use crate::archive::{Archive, ArchiveError};
@@ -44,6 +44,8 @@ pub struct Ingest {
     pub spool: Spool,
     /// What the listener tells of its senders.
     pub activity: Activity,
+    /// How far the indexer has come.
+    pub indexed: watch::Receiver<Position>,
     /// What the web serves images from.
     pub viewing: Viewing,
     /// Whether packs can be written.
@@ -88,7 +90,7 @@ impl Ingest {
         };
         let quiet = std::time::Duration::from_secs_f64(config.ingest.seal_after_seconds.clamp(0.0, 1e6));
         let options = SealerOptions { quiet, ..SealerOptions::new(&node) };
-        let sealer = Sealer::new(db.clone(), spool.clone(), archive.clone(), indexed, options);
+        let sealer = Sealer::new(db.clone(), spool.clone(), archive.clone(), indexed.clone(), options);
         let eraser = Eraser { db: db.clone(), archive: archive.clone(), retention: config.retention.clone() };
         let budget = Budget { db: db.clone(), archive: archive.clone(), bytes: config.delivery.budget() };
         let waiting = Decoder::new(program, WAITING_DECODERS);
@@ -97,7 +99,7 @@ impl Ingest {
         let transcoders = config.ingest.transcoders.max(1);
         let store = sealer.health();
         let rooms = Rooms { indexer, completeness, sealer, eraser, budget, transcoder, transcoders };
-        Ok(Self { spool, activity, viewing, store, rooms })
+        Ok(Self { spool, activity, indexed, viewing, store, rooms })
     }
 
     /// The work of every room, under its name; it ends with `stop`. What the listener and the web use stays with the caller.

@@ -12,9 +12,14 @@ use tokio::time::timeout;
 
 use super::feed::{Feed, Held, InHand, Step};
 use super::{Failure, Kind, Outcome, Queue, ScuOptions, Waiting};
-use crate::dimse::command::{C_ECHO_RSP, C_STORE_RSP, Command, Originator, Status, echo_request};
-use crate::dimse::pdu::{self, AssociateAc, AssociateRq, ContextOutcome, PduHeader, ProposedContext, UserInformation};
-use crate::dimse::pdv::{PDV_HEADER, PdvHeader, command_pdus};
+use crate::dicom::{Composed, Plain, Repertoire};
+use crate::dimse::command::{
+    C_ECHO_RSP, C_STORE_RSP, Command, N_EVENT_REPORT_RSP, Originator, Status, echo_request, event_report_request,
+};
+use crate::dimse::pdu::{
+    self, AssociateAc, AssociateRq, ContextOutcome, PduHeader, ProposedContext, RoleSelection, UserInformation,
+};
+use crate::dimse::pdv::{PDV_HEADER, PdvHeader, command_pdus, message_pdus};
 use crate::dimse::transport::{Inbound, Outbound, split};
 use crate::ingest::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION};
 
@@ -67,6 +72,22 @@ pub(super) struct Broken {
 impl Client {
     /// Connects and negotiates one context for each of `kinds`, at most 128.
     pub async fn connect(options: &ScuOptions, kinds: &BTreeSet<Kind>) -> Result<Self, ScuError> {
+        Self::connect_as(options, kinds, Vec::new()).await
+    }
+
+    /// The same as the provider of their classes, who has something to report. A receiver that says nothing of roles is
+    /// taken at its word that it accepts the contexts.
+    pub async fn connect_to_report(options: &ScuOptions, kinds: &BTreeSet<Kind>) -> Result<Self, ScuError> {
+        let classes: BTreeSet<&String> = kinds.iter().map(|kind| &kind.sop_class).collect();
+        let role = |sop_class: &String| RoleSelection { sop_class: sop_class.clone(), scu: false, scp: true };
+        Self::connect_as(options, kinds, classes.into_iter().map(role).collect()).await
+    }
+
+    async fn connect_as(
+        options: &ScuOptions,
+        kinds: &BTreeSet<Kind>,
+        roles: Vec<RoleSelection>,
+    ) -> Result<Self, ScuError> {
         let stream = timeout(options.connect, TcpStream::connect(options.address))
             .await
             .map_err(|_| ScuError::NoConnection(options.connect))??;
@@ -86,7 +107,7 @@ impl Client {
                 implementation_class: IMPLEMENTATION_CLASS_UID.into(),
                 implementation_version: IMPLEMENTATION_VERSION.into(),
                 async_window: (options.async_window > 1).then_some((options.async_window, 1)),
-                roles: Vec::new(),
+                roles,
                 extended: Vec::new(),
             },
         };
@@ -162,6 +183,23 @@ impl Client {
         let answer = response(&mut self.inbound, header).await?;
         if answer.field != C_ECHO_RSP {
             return Err(ScuError::Protocol("not the answer to an echo"));
+        }
+        answer.status.ok_or(ScuError::Protocol("answer without a status"))
+    }
+
+    /// N-EVENT-REPORT (PS3.7 10.1.1) of the instance `of` in whichever form of its class was accepted.
+    pub async fn report(&mut self, of: &str, event_type: u16, information: &Composed) -> Result<Status, ScuError> {
+        let accepted = self.contexts.iter().next().ok_or(ScuError::Protocol("no context accepted"))?;
+        let (Kind { sop_class, transfer_syntax }, &context) = accepted;
+        let form = Plain::of_transfer_syntax(transfer_syntax).unwrap_or(Plain::Implicit);
+        let information = information.encode(form, Repertoire::Utf8);
+        let command = event_report_request(1, sop_class, of, event_type);
+        self.outbound.send(&message_pdus(context, &command, Some(&information), self.peer_max)).await?;
+        let header = timeout(self.patience, self.inbound.header()).await;
+        let header = header.map_err(|_| ScuError::Silent(self.patience))??;
+        let answer = response(&mut self.inbound, header).await?;
+        if answer.field != N_EVENT_REPORT_RSP {
+            return Err(ScuError::Protocol("not the answer to an event report"));
         }
         answer.status.ok_or(ScuError::Protocol("answer without a status"))
     }
@@ -320,7 +358,7 @@ async fn response(inbound: &mut Inbound, first: Option<PduHeader>) -> Result<Com
         if complete {
             let command = Command::decode(&command).map_err(|_| ScuError::Protocol("malformed response"))?;
             return match command.field {
-                C_STORE_RSP | C_ECHO_RSP => Ok(command),
+                C_STORE_RSP | C_ECHO_RSP | N_EVENT_REPORT_RSP => Ok(command),
                 _ => Err(ScuError::Protocol("not a response")),
             };
         }

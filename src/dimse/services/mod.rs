@@ -4,10 +4,12 @@
 //! context a request comes on and by its command field. A service sees whole requests and sends whole responses; it
 //! knows nothing of PDUs, and reaches rows and bytes only through the traits it is given.
 
+pub mod commitment;
 pub(super) mod echo;
 pub mod find;
 pub mod get;
 pub mod mov;
+pub mod mpps;
 pub mod query;
 pub mod retrieve;
 pub(super) mod store;

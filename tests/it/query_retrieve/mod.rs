@@ -89,3 +89,38 @@ fn pynetdicom_negotiates_queries_cancels_and_retrieves() {
         .args([county.center.dimse.port().to_string(), county.port.to_string()])
         .arg(need::workspace().join("sample-dicom")));
 }
+
+#[test]
+fn pynetdicom_is_told_what_is_kept_wherever_it_is_and_after_a_restart() {
+    let Some(python) = need::python() else { return };
+    let mut center = county(Center::new());
+    let port = crate::center::free_port().port();
+    center.command(&["device", "address", "--ae", "QH_CT01", "--address", &format!("localhost:{port}")], "");
+    center.start();
+    let ask = |center: &Center, what: &str| {
+        run(Command::new(&python)
+            .arg(need::workspace().join("tests/it/query_retrieve/commitment.py"))
+            .args([center.dimse.port().to_string(), port.to_string()])
+            .arg(need::workspace().join("sample-dicom"))
+            .arg(what));
+    };
+    // What another site's device sent is not there for this one.
+    send(&center, "DD_US01");
+    ask(&center, "stay");
+    ask(&center, "leave");
+    ask(&center, "ask");
+    center.kill();
+    center.start();
+    ask(&center, "hear");
+}
+
+#[test]
+fn pynetdicom_tells_of_performed_steps_once_and_until_they_are_over() {
+    let Some(python) = need::python() else { return };
+    let mut center = county(Center::new());
+    center.start();
+    run(Command::new(python)
+        .arg(need::workspace().join("tests/it/query_retrieve/mpps.py"))
+        .arg(center.dimse.port().to_string())
+        .arg(need::workspace().join("sample-dicom")));
+}
