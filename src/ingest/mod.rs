@@ -25,6 +25,7 @@ pub mod spool;
 mod tests;
 pub mod transcoder;
 pub mod viewing;
+mod writings;
 
 pub use describe::{Identity, identify};
 pub use rooms::{Ingest, OpenError, known_node_name, node_name};
