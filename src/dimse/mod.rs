@@ -11,6 +11,7 @@
 
 mod association;
 pub mod command;
+pub(crate) mod fuzzing;
 mod handshake;
 mod invoker;
 mod listener;

@@ -14,6 +14,7 @@ pub mod completeness;
 pub mod derived;
 mod describe;
 pub mod erasure;
+pub(crate) mod fuzzing;
 pub mod indexer;
 mod reader;
 pub mod rebuild;
