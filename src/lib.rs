@@ -86,6 +86,8 @@ pub mod delivery;
 pub mod dicom;
 pub mod dimse;
 pub mod domain;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod index;
 pub mod ingest;
 pub mod monitor;

@@ -131,6 +131,7 @@ fn entry(sop_uid: &str, content: &[u8]) -> PackEntry {
         calling_ae: "CT1".into(),
         received_us: 1_795_314_610_000_000,
         quarantined: None,
+        written_in: None,
     }
 }
 

@@ -40,6 +40,9 @@ pub struct PackEntry {
     /// Set for what was put into quarantine: the reason's code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quarantined: Option<String>,
+    /// As what the text of its header was read, where that was not as it declares.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written_in: Option<String>,
 }
 
 /// An entry of a pack's manifest.

@@ -6,10 +6,10 @@ use clap::Subcommand;
 
 use super::{DataArgs, Outcome};
 use crate::clock;
-use crate::dicom::Repertoire;
+use crate::dicom::{Repertoire, Writing};
 use crate::domain::Role;
 use crate::index::community::{self, NewAccount};
-use crate::index::{Tx, events};
+use crate::index::{Tx, device_text, events};
 use crate::web::{auth, passwords};
 
 #[derive(Subcommand)]
@@ -78,6 +78,16 @@ pub enum DeviceCommand {
         /// utf-8, gb18030 or gb2312; left out: that of its queries
         #[arg(long, value_parser = charset)]
         charset: Option<Repertoire>,
+    },
+    /// Say in what character set a device's files are written, whatever they declare; for what comes from then on
+    Files {
+        #[command(flatten)]
+        data: DataArgs,
+        #[arg(long)]
+        ae: String,
+        /// utf-8, gb18030 (also for GBK and GB 2312) or latin-1; left out: as they declare, or as their bytes turn out
+        #[arg(long, value_parser = writing)]
+        charset: Option<Writing>,
     },
     List {
         #[command(flatten)]
@@ -176,6 +186,13 @@ fn charset(word: &str) -> Result<Repertoire, String> {
     })
 }
 
+fn writing(word: &str) -> Result<Writing, String> {
+    Writing::from_word(word).ok_or_else(|| {
+        let words: Vec<&str> = Writing::ALL.iter().map(|writing| writing.word()).collect();
+        format!("one of {}", words.join(", "))
+    })
+}
+
 impl SiteCommand {
     pub async fn run(self) -> Outcome {
         match self {
@@ -233,6 +250,13 @@ impl DeviceCommand {
                 })
                 .await
             }
+            Self::Files { data, ae, charset } => {
+                change(&data, async |tx| {
+                    let device = community::device_by_title(tx, &ae).await?;
+                    device_text::set_files_charset(tx, device.id, charset.map(Writing::word), clock::now()).await
+                })
+                .await
+            }
             Self::Remove { data, ae } => {
                 change(&data, async |tx| community::remove_device(tx, &ae, clock::now()).await).await
             }
@@ -240,11 +264,15 @@ impl DeviceCommand {
                 let mut tx = data.open().await?.read().await?;
                 let sites = community::sites(&mut tx).await?;
                 let code = |id| sites.iter().find(|site| site.id == id).map_or("", |site| site.code.as_str());
+                let written = device_text::files_charsets(&mut tx).await?;
+                let files =
+                    |id| written.iter().find(|said| said.device == id).map_or("-", |said| said.charset.as_str());
                 print(community::devices(&mut tx).await?.iter().map(|device| {
                     let network = device.network.as_deref().unwrap_or("any");
                     let address = device.address.as_deref().unwrap_or("-");
-                    let (site, charset) = (code(device.site_id), device.charset.as_deref().unwrap_or("-"));
-                    format!("{}\t{site}\t{}\t{network}\t{address}\t{charset}", device.ae_title, device.modality)
+                    let (site, modality) = (code(device.site_id), &device.modality);
+                    let (reads, writes) = (device.charset.as_deref().unwrap_or("-"), files(device.id));
+                    format!("{}\t{site}\t{modality}\t{network}\t{address}\t{reads}\t{writes}", device.ae_title)
                 }))
             }
         }

@@ -6,7 +6,7 @@
 use dicom_core::VR;
 use encoding_rs::{
     EUC_JP, EUC_KR, Encoding, GB18030, ISO_8859_2, ISO_8859_3, ISO_8859_4, ISO_8859_5, ISO_8859_6, ISO_8859_7,
-    ISO_8859_8, ISO_8859_15, SHIFT_JIS, UTF_8, WINDOWS_874, WINDOWS_1254,
+    ISO_8859_8, ISO_8859_15, SHIFT_JIS, UTF_8, WINDOWS_874, WINDOWS_1252, WINDOWS_1254,
 };
 
 use super::compose::Repertoire;
@@ -71,7 +71,7 @@ impl Term {
             Some(found) if found == GB18030 || found == encoding_rs::GBK => Term::Gb18030,
             Some(found) if found == EUC_KR => Term::Ks1001,
             Some(found) if found == SHIFT_JIS => Term::Jis201,
-            Some(found) if found.is_single_byte() && found != encoding_rs::WINDOWS_1252 => Term::Single(found),
+            Some(found) if found.is_single_byte() && found != WINDOWS_1252 => Term::Single(found),
             Some(found) if found.is_single_byte() => Term::Latin1,
             _ => Term::Default,
         }
@@ -109,6 +109,11 @@ impl Charset {
         Self { terms: text.split('\\').take(16).map(Term::from_label).collect() }
     }
 
+    /// Where nothing is to be guessed from the bytes.
+    pub(super) fn latin1_for_certain() -> Self {
+        Self { terms: vec![Term::Single(WINDOWS_1252)] }
+    }
+
     /// In what whoever writes so reads Chinese answers.
     pub fn to_answer_in(&self) -> Repertoire {
         let declared = |term| self.terms.contains(&term);
@@ -137,9 +142,7 @@ impl Charset {
                 strict(GB18030, bytes).or_else(|| strict(UTF_8, bytes)).unwrap_or_else(|| lossy(GB18030, bytes))
             }
             _ => match self.terms.iter().find(|t| t.is_multi_byte()) {
-                Some(&term) => {
-                    strict(UTF_8, bytes).filter(|_| term == Term::Gb2312).unwrap_or_else(|| decode_high(term, bytes))
-                }
+                Some(&term) => utf8(bytes).filter(|_| term == Term::Gb2312).unwrap_or_else(|| decode_high(term, bytes)),
                 None => detect(self.terms[0], bytes),
             },
         }
@@ -263,7 +266,7 @@ fn detect(declared: Term, bytes: &[u8]) -> String {
     if let Term::Single(encoding) = declared {
         return lossy(encoding, bytes);
     }
-    if let Some(text) = strict(UTF_8, bytes) {
+    if let Some(text) = utf8(bytes) {
         return text;
     }
     if looks_like_gb(bytes)
@@ -272,6 +275,21 @@ fn detect(declared: Term, bytes: &[u8]) -> String {
         return text;
     }
     latin1(bytes)
+}
+
+/// UTF-8 that nobody declared, unless it is more likely GB 2312: 毛隆 there is ë¡ here.
+fn utf8(bytes: &[u8]) -> Option<String> {
+    let text = strict(UTF_8, bytes)?;
+    let two_bytes_each = text.chars().all(|c| c < '\u{800}');
+    (!two_bytes_each || !stands_as_hanzi(bytes)).then_some(text)
+}
+
+/// Whether all high bytes are pairs from GB 2312's hanzi and none touches an ASCII letter, as accented ones of a word do.
+fn stands_as_hanzi(bytes: &[u8]) -> bool {
+    let touches = |a: u8, b: u8| a.is_ascii_alphabetic() && !b.is_ascii() || !a.is_ascii() && b.is_ascii_alphabetic();
+    let mut runs = bytes.chunk_by(|a, b| a.is_ascii() == b.is_ascii()).filter(|run| !run[0].is_ascii());
+    let is_hanzi = |pair: &[u8]| matches!(*pair, [0xB0..=0xF7, 0xA1..=0xFF]);
+    !bytes.windows(2).any(|pair| touches(pair[0], pair[1])) && runs.all(|run| run.chunks(2).all(is_hanzi))
 }
 
 /// Whether high bytes pair up as GB 2312 or GBK text does. Latin text fails: its accented letters stand alone

@@ -51,6 +51,16 @@ impl Dataset {
         Self { elements, charset }
     }
 
+    /// Its text, and that of its items, is written in `charset`, whatever they declare.
+    pub(super) fn is_written_in(&mut self, charset: &Arc<Charset>) {
+        self.charset = charset.clone();
+        for element in &mut self.elements {
+            if let Value::Items(items) = &mut element.value {
+                items.iter_mut().for_each(|item| item.is_written_in(charset));
+            }
+        }
+    }
+
     pub fn elements(&self) -> &[Element] {
         &self.elements
     }

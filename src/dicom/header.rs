@@ -1,10 +1,12 @@
 //! What a walk over an instance yields, the bounds it keeps, and how it refuses.
 
 use std::io;
+use std::sync::Arc;
 
 use dicom_core::Tag;
 
 use super::dataset::Dataset;
+use super::writing::Writing;
 
 /// Bounds on what a walk keeps and how far it goes. Every figure here is ours; none comes from the file.
 #[derive(Debug, Clone)]
@@ -146,6 +148,19 @@ pub struct Header {
     pub shortened: bool,
     /// Sequences of damaged structure that were passed over by their declared length.
     pub damaged: Vec<Tag>,
+    /// What was said of its text from outside; none: it is read as it declares, or as it turns out.
+    pub written_in: Option<Writing>,
+}
+
+impl Header {
+    /// The same, its text read as `writing`; as before where that is not known.
+    pub fn read_as(mut self, writing: Option<Writing>) -> Self {
+        if let Some(writing) = writing {
+            self.dataset.is_written_in(&Arc::new(writing.charset()));
+            self.written_in = Some(writing);
+        }
+        self
+    }
 }
 
 /// (7FE0,0010), (7FE0,0008) or (7FE0,0009): where it is, never what it holds.

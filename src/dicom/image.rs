@@ -76,7 +76,8 @@ struct Layout {
 
 impl Layout {
     fn of(header: &Header) -> Option<Self> {
-        header.pixel_data.as_ref()?;
+        // Float and double samples are no grey values that anything here could show.
+        header.pixel_data.as_ref().filter(|pixels| pixels.tag == tags::PIXEL_DATA)?;
         let set = &header.dataset;
         let small = |tag| set.int(tag).and_then(|n| u16::try_from(n).ok()).filter(|&n| n > 0);
         let samples = small(tags::SAMPLES_PER_PIXEL).unwrap_or(1);

@@ -23,6 +23,7 @@ pub mod uid;
 mod vr;
 mod walker;
 mod write;
+mod writing;
 
 pub use charset::Charset;
 pub use compose::{Composed, Repertoire};
@@ -38,6 +39,7 @@ pub use name::PersonName;
 pub use spelling::{FuzzyName, NameKind, fuzzy, search_forms};
 pub use walker::{walk, walk_bytes, walk_data_set};
 pub use write::{NewPixels, Piece, PixelValue, Plain, RewriteError, Rewritten, fragment_head, rewrite};
+pub use writing::Writing;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -115,6 +115,34 @@ fn a_pad_byte_behind_an_odd_last_value_is_no_element() {
 }
 
 #[test]
+fn float_samples_are_found_and_taken_for_no_image() {
+    let shape = b"\x28\0\x10\0US\x02\0\x01\0\x28\0\x11\0US\x02\0\x01\0\x28\0\x00\x01US\x02\0\x20\0";
+    for (pixels, is_image) in [
+        (&b"\xE0\x7F\x08\0OF\0\0\x04\0\0\0\0\0\x80\x3F"[..], false),
+        (b"\xE0\x7F\x10\0OW\0\0\x04\0\0\0\0\0\x80\x3F", true),
+    ] {
+        let header = walk_bytes(&[&shape[..], pixels].concat(), &Limits::default()).unwrap();
+        assert_eq!(header.pixel_data.as_ref().map(|pixels| pixels.length), Some(4));
+        assert_eq!(image_attrs(&header).is_some(), is_image);
+    }
+}
+
+#[test]
+fn what_is_written_anew_takes_no_file_meta_out_of_the_data_set() {
+    // A data set that brings a transfer syntax of its own, behind the file meta's end.
+    let set = b"\x01\0\x10\0LO\x02\0no\x02\0\x10\0UI\x04\x001.2\0\x08\0\x60\0CS\x02\0CT\x10\0\x20\0LO\x02\0P1";
+    let header = walk_bytes(&[&super::front_of(uids::EXPLICIT_VR_LITTLE_ENDIAN)[..], set].concat(), &Limits::default());
+    let header = header.unwrap();
+    assert_eq!(header.dataset.uid(tags::TRANSFER_SYNTAX_UID), Some("1.2"));
+    let written = super::rewrite(&header, uids::IMPLICIT_VR_LITTLE_ENDIAN, None).unwrap();
+    let [super::Piece::Bytes(before)] = &written.before[..] else { panic!("{written:?}") };
+    let again = walk_bytes(&[&written.file_meta[..], before].concat(), &Limits::default()).unwrap();
+    assert_eq!(again.transfer_syntax, uids::IMPLICIT_VR_LITTLE_ENDIAN);
+    let tags: Vec<Tag> = again.dataset.elements().iter().map(|element| element.tag).collect();
+    assert_eq!(tags, [tags::MODALITY, tags::PATIENT_ID]);
+}
+
+#[test]
 fn names_read_right_in_whatever_character_set_they_came() {
     let Some(root) = shared() else { return };
     let name = |path: &str| {

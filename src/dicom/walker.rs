@@ -67,6 +67,7 @@ pub fn walk<R: Read + Seek>(mut src: R, limits: &Limits) -> Result<Header, WalkE
         deflated,
         shortened,
         damaged,
+        written_in: None,
     })
 }
 

@@ -102,8 +102,9 @@ pub fn rewrite(header: &Header, transfer_syntax: &str, pixels: Option<NewPixels>
     let (before, after): (Vec<&Element>, Vec<&Element>) =
         header.dataset.elements().iter().partition(|e| pixel_tag.is_none_or(|tag| e.tag < tag));
     for element in before {
-        // Offset tables speak of fragments that are no more.
-        if element.tag.1 == 0 || matches!(element.tag, Tag(0x7FE0, 0x0001 | 0x0002)) {
+        // Offset tables speak of fragments that are no more. What belongs to file meta or commands is no part of a data
+        // set (PS3.5 7.1), and would be taken for the new file's own here.
+        if element.tag.1 == 0 || matches!(element.tag, Tag(0x0000..=0x0003, _) | Tag(0x7FE0, 0x0001 | 0x0002)) {
             continue;
         }
         writer.replaced(element, pixels)?;

@@ -14,6 +14,7 @@ use super::MAX_DATA_SET;
 use super::command::{C_CANCEL_RQ, C_ECHO_RQ, C_STORE_RQ, Command, RESPONSE, Response, Status};
 use super::invoker::Invoker;
 use super::listener::Server;
+use super::memory::{Share, USED_UP};
 use super::negotiation::{Agreement, Context, Handler};
 use super::operations::{Link, Operations, failure};
 use super::pdu::{self, AbortReason, Rejection};
@@ -51,12 +52,13 @@ pub(super) enum Fault {
 
 /// A message some of whose fragments are still to come.
 enum Message {
-    Command(Vec<u8>),
+    Command(Vec<u8>, Share),
     Object(Box<store::Incoming>, OwnedSemaphorePermit),
     Request {
         service: Arc<dyn Service>,
         command: Box<Command>,
         data_set: Vec<u8>,
+        held: Share,
     },
     /// A data set nobody wants; at its end its request is answered, unless it belongs to a response.
     Unwanted(Option<Vec<u8>>),
@@ -194,12 +196,18 @@ impl<'a> Association<'a> {
         if !self.open.contains_key(&fragment.context) && self.open.len() >= MAX_OPEN_MESSAGES {
             return Err(Fault::Protocol(AbortReason::UnexpectedParameter, "too many messages at once"));
         }
-        let message = self.open.entry(fragment.context).or_insert_with(|| Message::Command(Vec::new()));
-        let Message::Command(bytes) = message else {
+        let message = self
+            .open
+            .entry(fragment.context)
+            .or_insert_with(|| Message::Command(Vec::new(), self.server.memory.share()));
+        let Message::Command(bytes, held) = message else {
             return Err(Fault::Protocol(AbortReason::UnexpectedParameter, "command inside a data set"));
         };
         if bytes.len() + fragment.length > MAX_COMMAND {
             return Err(Fault::Protocol(AbortReason::InvalidParameter, "command set too long"));
+        }
+        if !held.grow(fragment.length) {
+            return Err(Fault::Protocol(AbortReason::NotSpecified, USED_UP));
         }
         self.inbound.read_into(bytes, fragment.length).await?;
         if !fragment.last {
@@ -232,11 +240,12 @@ impl<'a> Association<'a> {
             (Handler::Service(service), field) if service.commands().contains(&field) => {
                 let service = service.clone();
                 if command.has_data_set {
-                    let request = Message::Request { service, command: Box::new(command), data_set: Vec::new() };
+                    let held = self.server.memory.share();
+                    let request = Message::Request { service, command: Box::new(command), data_set: Vec::new(), held };
                     self.open.insert(context.id, request);
                     return Ok(());
                 }
-                return self.perform(&service, context, command, Vec::new()).await;
+                return self.perform(&service, context, command, Vec::new(), None).await;
             }
             _ => command.response(&Response::of(Status::UNRECOGNIZED_OPERATION)),
         };
@@ -302,21 +311,27 @@ impl<'a> Association<'a> {
                     remaining -= read;
                 }
             }
-            Some(Message::Request { data_set, .. }) if self.gathered + fragment.length <= MAX_DATA_SET => {
+            Some(Message::Request { data_set, held, .. })
+                if self.gathered + fragment.length <= MAX_DATA_SET && held.grow(fragment.length) =>
+            {
                 self.inbound.read_into(data_set, fragment.length).await?;
                 self.gathered += fragment.length;
             }
             Some(message @ Message::Request { .. }) => {
                 if let Message::Request { command, data_set, .. } = message {
+                    let (composite, why) = match self.gathered + fragment.length > MAX_DATA_SET {
+                        true => (Status::CANNOT_UNDERSTAND, "data set too long"),
+                        false => (Status::OUT_OF_RESOURCES, USED_UP),
+                    };
                     self.gathered -= data_set.len();
-                    let status = failure(command, Status::CANNOT_UNDERSTAND, Status::RESOURCE_LIMITATION);
-                    let answer = command.response(&Response::failed(status, "data set too long"));
+                    let status = failure(command, composite, Status::RESOURCE_LIMITATION);
+                    let answer = command.response(&Response::failed(status, why));
                     *message = Message::Unwanted(Some(answer));
                 }
                 self.inbound.skip(fragment.length).await?;
             }
             Some(Message::Unwanted(_)) => self.inbound.skip(fragment.length).await?,
-            Some(Message::Command(_)) | None => {
+            Some(Message::Command(..)) | None => {
                 return Err(Fault::Protocol(AbortReason::UnexpectedParameter, "data set before its command"));
             }
         }
@@ -326,12 +341,12 @@ impl<'a> Association<'a> {
     async fn data_set_complete(&mut self, context: &Arc<Context>) -> Result<(), Fault> {
         match self.open.remove(&context.id) {
             Some(Message::Object(incoming, permit)) => self.finish_behind(context.id, *incoming, permit),
-            Some(Message::Request { service, command, data_set }) => {
+            Some(Message::Request { service, command, data_set, held }) => {
                 self.gathered -= data_set.len();
-                self.perform(&service, context, *command, data_set).await?;
+                self.perform(&service, context, *command, data_set, Some(held)).await?;
             }
             Some(Message::Unwanted(Some(answer))) => self.answer(context.id, &answer).await?,
-            Some(Message::Unwanted(None) | Message::Command(_)) | None => {}
+            Some(Message::Unwanted(None) | Message::Command(..)) | None => {}
         }
         Ok(())
     }
@@ -343,8 +358,9 @@ impl<'a> Association<'a> {
         context: &Arc<Context>,
         command: Command,
         data_set: Vec<u8>,
+        held: Option<Share>,
     ) -> Result<(), Fault> {
-        match self.operations.begin(service, context, &command, data_set) {
+        match self.operations.begin(service, context, &command, data_set, held) {
             Ok(()) => Ok(()),
             Err(refused) => self.answer(context.id, &command.response(&refused)).await,
         }

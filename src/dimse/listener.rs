@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::memory::Memory;
 use super::services::Services;
 use super::{Devices, DimseConfig, handshake};
 use crate::ingest::activity::Activity;
@@ -27,6 +28,7 @@ pub(super) struct Server {
     pub activity: Activity,
     pub services: Services,
     pub shutdown: CancellationToken,
+    pub memory: Arc<Memory>,
     open: Mutex<HashMap<(String, IpAddr), usize>>,
 }
 
@@ -43,6 +45,7 @@ pub async fn serve(
     let places = Arc::new(Semaphore::new(config.max_associations));
     let refusals = Arc::new(Semaphore::new(REFUSALS));
     let server = Arc::new(Server {
+        memory: Memory::new(config.max_messages),
         config,
         devices,
         spool,

@@ -11,9 +11,11 @@
 
 mod association;
 pub mod command;
+pub(crate) mod fuzzing;
 mod handshake;
 mod invoker;
 mod listener;
+mod memory;
 mod negotiation;
 mod object;
 mod operations;
@@ -57,6 +59,8 @@ pub struct DimseConfig {
     pub max_associations: usize,
     /// Associations at a time of one calling AE title and address.
     pub max_per_device: usize,
+    /// Bytes of messages other than objects that all associations together may hold.
+    pub max_messages: usize,
     /// From the connection to the whole association request (PS3.8 ARTIM), and for the peer to close at the end.
     pub artim: Duration,
     /// Silence between messages.
@@ -85,6 +89,7 @@ impl Default for DimseConfig {
             max_pdu: 256 * 1024,
             max_associations: 256,
             max_per_device: 64,
+            max_messages: 64 * 1024 * 1024,
             artim: Duration::from_secs(30),
             idle: Duration::from_secs(600),
             patience: Duration::from_secs(60),

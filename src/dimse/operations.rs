@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use super::command::{Command, RESPONSE, Response, Status};
 use super::invoker::Invoker;
+use super::memory::Share;
 use super::negotiation::Context;
 use super::pdv::message_pdus;
 use super::services::{Peer, Request, Service};
@@ -152,6 +153,7 @@ impl Operations {
         context: &Context,
         command: &Command,
         data_set: Vec<u8>,
+        held: Option<Share>,
     ) -> Result<(), Response> {
         let cancelled = CancellationToken::new();
         self.admit(command, cancelled.clone())?;
@@ -175,6 +177,7 @@ impl Operations {
         let (context, command, over) = (context.id, command.clone(), self.over.clone());
         self.tracker.spawn(async move {
             let _answered = answered.drop_guard();
+            let _held = held;
             let message_id = command.message_id;
             let ends = Ends { running, message_id };
             let perform = AssertUnwindSafe(async move { service.perform(request, exchange).await }).catch_unwind();

@@ -178,6 +178,7 @@ pub struct Unsealed {
     pub calling_ae: String,
     pub received_us: i64,
     pub reason: Option<String>,
+    pub written_in: Option<String>,
 }
 
 /// Instances of a series that lie in `node`'s spool, in the order they came.
@@ -186,7 +187,7 @@ pub async fn unsealed_of_series(tx: &mut Tx, node: &str, series: SeriesId, limit
         "SELECT i.id, i.segment, i.file_offset, i.bytes, i.crc32, i.sha256, i.dataset_offset, i.sop_uid, i.sop_class,
                 i.transfer_syntax, st.uid AS study_uid, se.uid AS series_uid, st.id AS study_id, st.site_id,
                 s.code AS site_code, i.device_id, d.ae_title AS device_ae, i.calling_ae, i.received_us,
-                CAST(NULL AS TEXT) AS reason
+                CAST(NULL AS TEXT) AS reason, i.written_in
            FROM instance i JOIN series se ON se.id = i.series_id JOIN study st ON st.id = se.study_id
            JOIN site s ON s.id = st.site_id JOIN device d ON d.id = i.device_id
           WHERE i.series_id = $1 AND i.node = $2 AND i.pack_id IS NULL ORDER BY i.position LIMIT $3")
@@ -198,7 +199,8 @@ pub async fn unsealed_quarantine(tx: &mut Tx, node: &str, before: Micros, limit:
     Ok(on!(tx, c => sqlx::query_as::<_, Unsealed>(
         "SELECT q.id, q.segment, q.file_offset, q.bytes, q.crc32, q.sha256, q.dataset_offset, q.sop_uid, q.sop_class,
                 q.transfer_syntax, COALESCE(st.uid, '') AS study_uid, '' AS series_uid, q.study_id, q.site_id,
-                s.code AS site_code, q.device_id, d.ae_title AS device_ae, q.calling_ae, q.received_us, q.reason
+                s.code AS site_code, q.device_id, d.ae_title AS device_ae, q.calling_ae, q.received_us, q.reason,
+                CAST(NULL AS TEXT) AS written_in
            FROM quarantine q JOIN site s ON s.id = q.site_id JOIN device d ON d.id = q.device_id
            LEFT JOIN study st ON st.id = q.study_id
           WHERE q.node = $1 AND q.pack_id IS NULL AND q.instance_id IS NULL AND q.received_us < $2

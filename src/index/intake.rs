@@ -97,6 +97,8 @@ pub struct InstanceRow {
     pub attrs: Option<String>,
     /// DICOM JSON.
     pub metadata: Packed,
+    /// As what its text was read, by [`crate::dicom::Writing`]'s word, where that was said of its device.
+    pub written_in: Option<String>,
 }
 
 /// A study as the indexer must know it to add to it.
@@ -308,14 +310,14 @@ pub async fn insert_instance(
     let id = on!(tx, c => sqlx::query_scalar::<_, InstanceId>(
         "INSERT INTO instance (series_id, sop_uid, sop_hash, sop_class, transfer_syntax, number, frames, device_id,
                                calling_ae, received_us, bytes, sha256, crc32, dataset_offset, node, segment, position,
-                               file_offset, attrs, delivery, delivery_reason)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+                               file_offset, attrs, delivery, delivery_reason, written_in)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
          ON CONFLICT (series_id, sop_uid) DO NOTHING RETURNING id")
         .bind(series).bind(&instance.sop_uid).bind(instance.sop_hash).bind(&instance.sop_class)
         .bind(&place.transfer_syntax).bind(instance.number).bind(instance.frames).bind(device).bind(&place.calling_ae)
         .bind(place.received).bind(place.bytes).bind(&place.sha256[..]).bind(place.crc32).bind(place.dataset_offset)
         .bind(&place.node).bind(place.segment).bind(place.position).bind(place.offset).bind(&instance.attrs)
-        .bind(instance.delivery.word()).bind(&instance.delivery_reason)
+        .bind(instance.delivery.word()).bind(&instance.delivery_reason).bind(&instance.written_in)
         .fetch_optional(c).await)?;
     let Some(id) = id else { return Ok(None) };
     let metadata = &instance.metadata;

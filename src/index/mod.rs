@@ -25,6 +25,7 @@ pub mod copy;
 pub mod corrections;
 mod db;
 pub mod delivery;
+pub mod device_text;
 pub mod dicomweb;
 pub mod duty;
 pub mod erasure;

@@ -81,6 +81,7 @@ pub fn describe(header: &Header, record: &Record, zone: i32) -> Result<Described
             delivery_reason: delivery_reason.to_owned(),
             attrs: attrs.and_then(|attrs| serde_json::to_string(&attrs).ok()),
             metadata,
+            written_in: header.written_in.map(|writing| writing.word().to_owned()),
         },
         urgency: urgency(dataset),
         question: question(dataset),

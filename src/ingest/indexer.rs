@@ -16,8 +16,9 @@ use super::batch::{self, Item, Origin, ProgressPace, Tally};
 use super::describe::{Described, Refused, clean, describe};
 use super::reader::RecordReader;
 use super::spool::{Position, Record, SegmentId, Spool};
+use super::writings::Writings;
 use crate::clock;
-use crate::dicom::{self, Limits, WalkError};
+use crate::dicom::{self, Limits, WalkError, Writing};
 use crate::index::erasure;
 use crate::index::quarantine::Reason;
 use crate::index::{Db, intake};
@@ -116,7 +117,8 @@ impl Indexer {
             return Ok(None);
         };
         let unknown = self.without_known(records).await?;
-        let (items, through) = self.walk(unknown, last).await;
+        let writings = Writings::read(&mut self.db.read().await?).await?;
+        let (items, through) = self.walk(unknown, writings, last).await;
         let mut tx = self.db.write().await?;
         let (node, pace) = (&self.options.node, &mut self.pace);
         let tally = batch::apply(&mut tx, node, &items, self.origin, pace, clock::now()).await?;
@@ -159,10 +161,10 @@ impl Indexer {
     }
 
     /// Walks `records`, or as many as one transaction should hold; also how far that is.
-    async fn walk(&self, records: Vec<Arc<Record>>, last: Position) -> (Vec<Item>, Position) {
+    async fn walk(&self, records: Vec<Arc<Record>>, writings: Writings, last: Position) -> (Vec<Item>, Position) {
         let (spool, options) = (self.spool.clone(), self.options.clone());
         let in_hand = records.clone();
-        let walked = tokio::task::spawn_blocking(move || walk_all(&spool, &options, records, last)).await;
+        let walked = tokio::task::spawn_blocking(move || walk_all(&spool, &options, records, &writings, last)).await;
         walked.unwrap_or_else(|panic| {
             // Each walk has its own net, so this is a fault beside the parser; put aside one object and go on.
             tracing::error!(%panic, "indexing panicked");
@@ -176,13 +178,15 @@ fn walk_all(
     spool: &Spool,
     options: &IndexerOptions,
     records: Vec<Arc<Record>>,
+    writings: &Writings,
     last: Position,
 ) -> (Vec<Item>, Position) {
     let mut items = Vec::with_capacity(records.len());
     let mut bytes = 0;
     for record in records {
         let position = record.position;
-        let item = walk_one(spool, record, options.zone_minutes);
+        let writing = writings.of(record.meta.device, &record.meta.calling_ae);
+        let item = walk_one(spool, record, writing, options.zone_minutes);
         bytes += item.outcome.as_ref().map_or(0, |described| weight(described));
         items.push(item);
         if bytes > BATCH_BYTES {
@@ -197,12 +201,12 @@ fn weight(described: &Described) -> usize {
     instance.metadata.deflated.len() + instance.attrs.as_ref().map_or(0, String::len)
 }
 
-fn walk_one(spool: &Spool, record: Arc<Record>, zone: i32) -> Item {
+fn walk_one(spool: &Spool, record: Arc<Record>, writing: Option<Writing>, zone: i32) -> Item {
     let head = spool.head(record.position).unwrap_or_default();
     for attempt in 1.. {
         let file = RecordReader::new(spool, &record).with_head(head.clone());
         let walk = || match dicom::walk(file, &Limits::default()) {
-            Ok(header) => Ok(describe(&header, &record, zone)),
+            Ok(header) => Ok(describe(&header.read_as(writing), &record, zone)),
             Err(error) => Err(error),
         };
         let outcome = match std::panic::catch_unwind(AssertUnwindSafe(walk)) {

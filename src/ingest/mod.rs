@@ -14,6 +14,7 @@ pub mod completeness;
 pub mod derived;
 mod describe;
 pub mod erasure;
+pub(crate) mod fuzzing;
 pub mod indexer;
 mod reader;
 pub mod rebuild;
@@ -25,6 +26,7 @@ pub mod spool;
 mod tests;
 pub mod transcoder;
 pub mod viewing;
+mod writings;
 
 pub use describe::{Identity, identify};
 pub use rooms::{Ingest, OpenError, known_node_name, node_name};

@@ -18,9 +18,10 @@ use super::describe::{Refused, describe};
 use super::erasure::{EraseError, restore_tombstones};
 use super::indexer::{Indexer, IndexerOptions};
 use super::spool::{Position, Record, RecordMeta, SegmentId, Spool, SpoolError};
+use super::writings::Writings;
 use crate::archive::{Archive, ArchiveError, Kind, Location, ManifestEntry, ObjectKey, Written};
 use crate::clock;
-use crate::dicom::{self, Limits, WalkError};
+use crate::dicom::{self, Limits, WalkError, Writing};
 use crate::domain::{DeviceId, Micros};
 use crate::index::quarantine::Reason;
 use crate::index::{Db, Error as IndexError, rebuild as rows, restored};
@@ -74,8 +75,10 @@ pub async fn rebuild(
     if rows::any_instance(&mut tx).await? {
         return Err(RebuildError::NotEmpty);
     }
+    let writings = Writings::read(&mut tx).await?;
     drop(tx);
     let mut work = Work {
+        writings,
         db: db.clone(),
         archive: archive.clone(),
         zone: options.zone_minutes,
@@ -122,6 +125,7 @@ struct Work {
     archive: Archive,
     zone: i32,
     devices: HashMap<(String, String), DeviceId>,
+    writings: Writings,
     /// Gives each object of a pack a place of its own, as the spool once did.
     next: u64,
     pace: ProgressPace,
@@ -160,10 +164,13 @@ impl Work {
         }
         let location = Location { key: pack.key.clone(), offset: entry.offset, length: entry.instance.length };
         let reader = PackReader { archive: self.archive.clone(), location, at: 0, runtime: Handle::current() };
+        // What is said of the device today outranks what was known when the pack was made.
+        let noted = || entry.instance.written_in.as_deref().and_then(Writing::from_word);
+        let writing = self.writings.of(Some(device), &record.meta.calling_ae).or_else(noted);
         let (walked, zone) = (record.clone(), self.zone);
         let outcome = tokio::task::spawn_blocking(move || {
             let header = dicom::walk(reader, &Limits::default())?;
-            Ok::<_, WalkError>(describe(&header, &walked, zone))
+            Ok::<_, WalkError>(describe(&header.read_as(writing), &walked, zone))
         });
         let outcome = match outcome.await.map_err(|_| RebuildError::Interrupted)? {
             Ok(outcome) => outcome.map(Box::new),

@@ -12,6 +12,7 @@ use super::batch::{self, Placed};
 use super::bytes::{BytesError, InstanceBytes};
 use super::describe::{Described, describe};
 use super::spool::{Position, Record, RecordMeta, SegmentId};
+use super::writings::Writings;
 use crate::archive::{Archive, ObjectKey};
 use crate::dicom::{self, Limits, WalkError, uid};
 use crate::domain::{InstanceId, QuarantineId};
@@ -132,13 +133,15 @@ impl Release<'_> {
     /// What the bytes say to this version of the program.
     async fn walk(&self, kept: &Kept) -> Result<Result<Box<Described>, Reason>, ReleaseError> {
         let (record, zone) = (record(kept)?, self.zone_minutes);
+        let writings = Writings::read(&mut self.db.read().await?).await?;
+        let writing = writings.of(record.meta.device, &record.meta.calling_ae);
         let reader =
             StoredReader { bytes: self.bytes.clone(), place: kept.place()?, at: 0, runtime: Handle::current() };
         // Whether they can be got at is asked first: that they cannot is no fault of theirs.
         drop(self.bytes.open(&reader.place, Some(0..0)).await?);
         let walked = tokio::task::spawn_blocking(move || {
             let header = dicom::walk(reader, &Limits::default())?;
-            Ok::<_, WalkError>(describe(&header, &record, zone))
+            Ok::<_, WalkError>(describe(&header.read_as(writing), &record, zone))
         });
         Ok(match walked.await {
             Ok(Ok(outcome)) => outcome.map(Box::new).map_err(|refused| refused.reason),

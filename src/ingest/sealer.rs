@@ -326,5 +326,6 @@ fn entry(object: &Unsealed) -> PackEntry {
         calling_ae: object.calling_ae.clone(),
         received_us: object.received_us,
         quarantined: object.reason.clone(),
+        written_in: object.written_in.clone(),
     }
 }

@@ -5,6 +5,8 @@
 
 use charls::CharLS;
 use jpeg_decoder::{ColorTransform, Decoder, PixelFormat};
+use pixel::jpeg::{self, Components};
+use wire::Photometric;
 
 use super::jpeg12;
 use super::shape::{Codec, Colour, Shape};
@@ -20,13 +22,13 @@ impl Damaged {
     }
 }
 
-/// `keep_ybr`: leave YBR samples as they are instead of turning them to RGB.
+/// `keep_ybr`: leave samples that the header calls YBR as they are instead of turning them to RGB.
 pub fn decode(shape: &Shape, coded: &[u8], keep_ybr: bool) -> Result<Vec<u8>, Damaged> {
     let samples = match shape.codec {
         Codec::Native => native(shape, coded)?,
         Codec::Deflate => native(shape, &inflate(shape, coded)?)?,
         Codec::Rle => rle(shape, coded)?,
-        Codec::Jpeg => jpeg(shape, coded)?,
+        Codec::Jpeg => any_jpeg(shape, coded)?,
         Codec::JpegLs => jpeg_ls(shape, coded)?,
         Codec::Jpeg2000 => jpeg_2000(shape, coded)?,
     };
@@ -34,8 +36,26 @@ pub fn decode(shape: &Shape, coded: &[u8], keep_ybr: bool) -> Result<Vec<u8>, Da
         return Err(Damaged::new(format_args!("{} bytes decoded for {}", samples.len(), shape.decoded_length())));
     }
     let samples = reduce(shape, samples);
-    let is_ybr = shape.colour != Colour::Plain && shape.samples == 3 && shape.bits_allocated == 8;
-    Ok(if is_ybr && !keep_ybr { to_rgb(samples) } else { samples })
+    if shape.samples != 3 || shape.bits_allocated != 8 {
+        return Ok(samples);
+    }
+    let stated = if shape.colour == Colour::Plain { Components::Rgb } else { Components::Ybr };
+    let wanted = if keep_ybr { stated } else { Components::Rgb };
+    Ok(match (found(shape, coded, stated), wanted) {
+        (Components::Ybr, Components::Rgb) => to_rgb(samples),
+        (Components::Rgb, Components::Ybr) => to_ybr(samples),
+        _ => samples,
+    })
+}
+
+/// What the three components are. A JPEG's markers outrank the header, as in browsers and pydicom, so that every form of
+/// an image has the same colours.
+fn found(shape: &Shape, coded: &[u8], stated: Components) -> Components {
+    let photometric = if stated == Components::Rgb { Photometric::Rgb } else { Photometric::YbrFull };
+    match shape.codec {
+        Codec::Jpeg => jpeg::components(coded, photometric).unwrap_or(stated),
+        _ => stated,
+    }
 }
 
 /// [`decode`] of a frame that is not compressed, which no codec needs to see: it may be done in any process.
@@ -51,6 +71,7 @@ fn native(shape: &Shape, bytes: &[u8]) -> Result<Vec<u8>, Damaged> {
         return Err(Damaged::new("fewer samples than the image has"));
     }
     let samples = match (shape.bits_allocated, shape.colour) {
+        (..8 | 9.., Colour::YbrFull422) => return Err(Damaged::new("YBR_FULL_422 of other than eight bits")),
         (1, _) => {
             let count = shape.decoded_length();
             (0..count).map(|i| bytes[i / 8] >> (i % 8) & 1).collect()
@@ -63,7 +84,6 @@ fn native(shape: &Shape, bytes: &[u8]) -> Result<Vec<u8>, Damaged> {
             .flat_map(|&[y0, y1, b, r]| [y0, b, r, y1, b, r])
             .take(shape.decoded_length())
             .collect(),
-        (_, Colour::YbrFull422) => return Err(Damaged::new("YBR_FULL_422 of more than eight bits")),
         _ => bytes[..shape.decoded_length()].to_vec(),
     };
     Ok(if shape.planar { interleave(shape, &samples) } else { samples })
@@ -156,7 +176,7 @@ fn unpack_bits(mut bytes: &[u8], pixels: usize, mut put: impl FnMut(u8)) -> Resu
     Ok(())
 }
 
-fn jpeg(shape: &Shape, coded: &[u8]) -> Result<Vec<u8>, Damaged> {
+fn any_jpeg(shape: &Shape, coded: &[u8]) -> Result<Vec<u8>, Damaged> {
     if jpeg12::is_extended(coded) {
         let image = jpeg12::decode(coded, shape.decoded_length()).map_err(Damaged::new)?;
         check(shape, image.columns.into(), image.rows.into(), image.components)?;
@@ -299,6 +319,17 @@ fn to_rgb(mut samples: Vec<u8>) -> Vec<u8> {
             clamp(luma - (0.114 * 1.772 / 0.587) * blue - (0.299 * 1.402 / 0.587) * red),
             clamp(luma + 1.772 * blue),
         );
+    }
+    samples
+}
+
+/// The other way, for a codestream of red, green, blue under a header that says YBR.
+fn to_ybr(mut samples: Vec<u8>) -> Vec<u8> {
+    for pixel in samples.as_chunks_mut::<3>().0 {
+        let [red, green, blue] = pixel.map(f32::from);
+        let luma = 0.299 * red + 0.587 * green + 0.114 * blue;
+        let clamp = |value: f32| (value + 0.5).floor().clamp(0.0, 255.0) as u8;
+        *pixel = [clamp(luma), clamp(128.0 + (blue - luma) / 1.772), clamp(128.0 + (red - luma) / 1.402)];
     }
     samples
 }

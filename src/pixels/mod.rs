@@ -6,6 +6,7 @@
 mod decode;
 mod encode;
 mod frames;
+pub(crate) mod fuzzing;
 mod inflate;
 mod jpeg12;
 mod pool;

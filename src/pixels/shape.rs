@@ -138,21 +138,30 @@ impl Shape {
     }
 }
 
+/// The compressed transfer syntaxes whose frames are decoded; `docs/codecs.md` says of each how that was checked.
+pub const DECODED: [(&str, Codec); 15] = [
+    (uids::JPEG_BASELINE8_BIT, Codec::Jpeg),
+    (uids::JPEG_EXTENDED12_BIT, Codec::Jpeg),
+    // Retired processes that the same decoder reads: progressive, and lossless of other selections.
+    ("1.2.840.10008.1.2.4.53", Codec::Jpeg),
+    ("1.2.840.10008.1.2.4.55", Codec::Jpeg),
+    (uids::JPEG_LOSSLESS, Codec::Jpeg),
+    (uids::JPEG_LOSSLESS_SV1, Codec::Jpeg),
+    (uids::JPEGLS_LOSSLESS, Codec::JpegLs),
+    (uids::JPEGLS_NEAR_LOSSLESS, Codec::JpegLs),
+    (uids::JPEG2000_LOSSLESS, Codec::Jpeg2000),
+    (uids::JPEG2000, Codec::Jpeg2000),
+    (uids::HTJ2K_LOSSLESS, Codec::Jpeg2000),
+    (uids::HTJ2K_LOSSLESS_RPCL, Codec::Jpeg2000),
+    (uids::HTJ2K, Codec::Jpeg2000),
+    (uids::RLE_LOSSLESS, Codec::Rle),
+    // Deflated Image Frame Compression, newer than the dictionary.
+    ("1.2.840.10008.1.2.8.1", Codec::Deflate),
+];
+
 fn codec(transfer_syntax: &str) -> Result<Codec, ShapeError> {
-    Ok(match transfer_syntax {
-        uids::RLE_LOSSLESS => Codec::Rle,
-        uids::JPEG_BASELINE8_BIT | uids::JPEG_EXTENDED12_BIT | uids::JPEG_LOSSLESS | uids::JPEG_LOSSLESS_SV1 => {
-            Codec::Jpeg
-        }
-        // Retired processes that the same decoder reads: progressive, and lossless of other selections.
-        "1.2.840.10008.1.2.4.53" | "1.2.840.10008.1.2.4.55" => Codec::Jpeg,
-        uids::JPEGLS_LOSSLESS | uids::JPEGLS_NEAR_LOSSLESS => Codec::JpegLs,
-        uids::JPEG2000_LOSSLESS | uids::JPEG2000 => Codec::Jpeg2000,
-        uids::HTJ2K_LOSSLESS | uids::HTJ2K_LOSSLESS_RPCL | uids::HTJ2K => Codec::Jpeg2000,
-        // Deflated Image Frame Compression, newer than the dictionary.
-        "1.2.840.10008.1.2.8.1" => Codec::Deflate,
-        other => return Err(ShapeError::TransferSyntax(other.to_owned())),
-    })
+    let known = DECODED.iter().find(|(uid, _)| *uid == transfer_syntax);
+    known.map(|(_, codec)| *codec).ok_or_else(|| ShapeError::TransferSyntax(transfer_syntax.to_owned()))
 }
 
 /// How many bytes to reverse to get little-endian samples from native ones; 1 for none.

@@ -12,6 +12,7 @@ mod cases;
 mod desk;
 mod dicomweb;
 mod events;
+pub(crate) mod fuzzing;
 mod health;
 mod images;
 mod openapi;

@@ -145,7 +145,7 @@ fn names_all_above(identifier: &Identifier) -> Result<(), Response> {
 }
 
 /// The identifier's keys; what says how it is written or where objects are is none.
-fn read(identifier: &Identifier, request: &Request) -> Result<Query, Response> {
+pub(in crate::dimse) fn read(identifier: &Identifier, request: &Request) -> Result<Query, Response> {
     let mut keys = Vec::new();
     for element in identifier.keys.elements() {
         let tag = element.tag;

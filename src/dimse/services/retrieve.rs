@@ -31,7 +31,7 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    pub(super) fn read(identifier: &Identifier) -> Result<Self, Response> {
+    pub(in crate::dimse) fn read(identifier: &Identifier) -> Result<Self, Response> {
         let level = identifier.level;
         let uids = |of: Level| -> Result<Vec<String>, Response> {
             let tag = of.unique_key();

@@ -1,5 +1,6 @@
 //! Associations over loopback: our own sender against our own listener, and peers that behave badly.
 
+mod memory;
 mod query;
 mod retrieval;
 mod services;

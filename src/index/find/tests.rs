@@ -95,6 +95,7 @@ async fn instance(tx: &mut Tx, series: crate::domain::SeriesId, device: crate::d
         delivery_reason: String::new(),
         attrs: None,
         metadata: crate::dicom::packed::pack(b"{}").unwrap(),
+        written_in: None,
     };
     let place = SpoolPlace {
         node: "n".into(),

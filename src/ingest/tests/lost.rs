@@ -42,6 +42,7 @@ impl Intake {
                 calling_ae: "CT1".into(),
                 received_us: 1,
                 quarantined: None,
+                written_in: None,
             };
             pack.add(entry, futures_util::stream::iter([Ok(file)])).await.unwrap();
         }

@@ -12,6 +12,7 @@ mod release;
 mod sealing;
 mod sites;
 mod store;
+mod writings;
 
 use futures_util::TryStreamExt;
 use tempfile::TempDir;

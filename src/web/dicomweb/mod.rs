@@ -6,6 +6,7 @@
 mod accept;
 mod bulk;
 mod frames;
+pub(super) mod fuzzing;
 mod gzip;
 mod metadata;
 mod multipart;

@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use yunying::dicom::{Front, file_meta};
 
 use super::plan::Truth;
 use super::send::Sent;
 use crate::center::Center;
 use crate::http::Answer;
-use crate::intake::{Caller, dataset};
+use crate::intake::Caller;
 
 pub const EXPLICIT_LITTLE: &str = "1.2.840.10008.1.2.1";
 const AS_STORED: &str = "multipart/related; type=\"application/dicom\"; transfer-syntax=*";
@@ -85,8 +86,13 @@ fn fate(sent: &Sent, stored: &BTreeMap<String, String>, quarantined: &mut Vec<Va
         !uid.is_empty() && (uid == sent.wire.sop_instance || sent.input.uids.iter().any(|own| own == uid))
     };
     let length = sent.wire.dataset.len() as u64;
-    let by_size =
-        |row: &&Value| row["sop_uid"] == "" && (length..length + 1024).contains(&row["bytes"].as_u64().unwrap_or(0));
+    let by_size = |row: &&Value| {
+        let bytes = row["bytes"].as_u64().unwrap_or(0);
+        match sent.length {
+            Some(exact) => bytes == exact,
+            None => row["sop_uid"] == "" && (length..length + 1024).contains(&bytes),
+        }
+    };
     let row = quarantined.iter().find(by_uid).or_else(|| quarantined.iter().find(by_size)).cloned();
     let Some(row) = row else { return Fate::Lost };
     quarantined.retain(|other| other["id"] != row["id"]);
@@ -108,7 +114,12 @@ pub fn difference(center: &Center, caller: &Caller, at: &str, sent: &Sent) -> Op
     if !content_type.ends_with(&format!("transfer-syntax={}", sent.wire.transfer_syntax)) {
         return Some(format!("sent as {}, retrieved as {content_type}", sent.wire.transfer_syntax));
     }
-    let stored = dataset(&answer.body[body]);
+    let file = &answer.body[body];
+    let begin = match file_meta(file) {
+        Front::Whole(meta) => meta.length,
+        other => return Some(format!("no file meta: {other:?}")),
+    };
+    let stored = &file[begin..];
     match stored == sent.wire.dataset {
         true => None,
         false => Some(format!("{} bytes sent, {} stored, or other ones", sent.wire.dataset.len(), stored.len())),

@@ -5,6 +5,7 @@
 mod compare;
 mod plan;
 mod send;
+mod stow;
 mod tally;
 
 use std::path::Path;
@@ -37,7 +38,21 @@ fn every_real_file_is_stored_as_sent_or_quarantined_and_its_frames_are_right() {
     });
     let tally = tally.into_inner().expect("no thread failed");
     println!("{} files in {} batches\n{}", inputs.len(), batches.len(), tally.summary());
-    tally.judge(inputs.len());
+    tally.judge(inputs.len(), &tally::BY_DEVICES);
+}
+
+#[test]
+fn every_real_file_by_stow_is_stored_as_it_is_or_quarantined_and_its_frames_are_right() {
+    let Some(root) = need::shared_dicom() else { return };
+    let inputs = plan::inputs(&root);
+    let tally = Mutex::new(Tally::default());
+    on_threads(CENTERS, &plan::batches(&inputs), |batch| {
+        let of_batch = stow::one_center(&root, batch);
+        tally.lock().expect("no other thread failed").add(of_batch);
+    });
+    let tally = tally.into_inner().expect("no thread failed");
+    println!("{} files by STOW-RS\n{}", inputs.len(), tally.summary());
+    tally.judge(inputs.len(), &tally::BY_STOW);
 }
 
 /// Runs `work` on every item, on some threads.

@@ -32,6 +32,8 @@ pub enum Sender {
     Pynetdicom,
     /// Under UIDs made up, because the file says none.
     PynetdicomInvented,
+    /// STOW-RS, a whole file.
+    Stow,
 }
 
 /// One file that went out whole and was answered.
@@ -41,6 +43,8 @@ pub struct Sent<'a> {
     pub wire: Stored,
     /// The data set that was sent is the one in the file.
     pub verbatim: bool,
+    /// Of the object as the center keeps it, where its sender decides that.
+    pub length: Option<u64>,
 }
 
 /// What became of a batch's files on the way.
@@ -228,7 +232,7 @@ impl<'a> Round<'a, '_> {
                 self.left.swap_remove(place);
                 let file = std::fs::read(self.root.join(&input.path)).expect("a shared file");
                 let verbatim = file.ends_with(&wire.dataset);
-                self.out.sent.push(Sent { input, by, wire, verbatim });
+                self.out.sent.push(Sent { input, by, wire, verbatim, length: None });
             }
             other => {
                 self.out.given_up.extend(other.map(|_| input));

@@ -16,7 +16,7 @@ fn keys<'a>(keys: &[&'a str]) -> Vec<&'a str> {
 }
 
 /// Asks by findscu and keeps each answer as a file.
-fn find(county: &County, ae: &str, model: &str, asked: &[&str]) -> Vec<PathBuf> {
+pub(super) fn find(county: &County, ae: &str, model: &str, asked: &[&str]) -> Vec<PathBuf> {
     let folder = tempfile::tempdir_in(county.center.scratch()).expect("a temporary directory").keep();
     let mut findscu = Command::new("findscu");
     findscu.args([model, "-X", "-od"]).arg(&folder).args(keys(asked)).args(county.call(ae));
@@ -26,7 +26,7 @@ fn find(county: &County, ae: &str, model: &str, asked: &[&str]) -> Vec<PathBuf> 
     answers
 }
 
-fn values(answers: &[PathBuf], tag: &str) -> Vec<String> {
+pub(super) fn values(answers: &[PathBuf], tag: &str) -> Vec<String> {
     let mut values: Vec<String> = answers.iter().map(|answer| value(answer, tag).unwrap_or_default()).collect();
     values.sort();
     values

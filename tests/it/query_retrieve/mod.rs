@@ -3,6 +3,7 @@
 
 mod dcmtk;
 mod receiver;
+mod written;
 
 use std::path::PathBuf;
 use std::process::Command;

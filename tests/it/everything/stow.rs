@@ -1,0 +1,109 @@
+//! The same files by STOW-RS, which are sent as they lie on the disk: what has no file meta as well.
+
+use std::path::Path;
+use std::sync::Mutex;
+
+use serde_json::Value;
+use yunying::dicom::{FileMeta, Front, file_meta};
+
+use super::compare::{self, Fate, Pixels};
+use super::plan::Input;
+use super::send::{Sender, Sent};
+use super::tally::{Said, Tally};
+use super::{REQUESTS, on_threads};
+use crate::center::Center;
+use crate::http;
+use crate::intake::{Caller, check};
+use crate::wire::Stored;
+
+/// Files one request carries.
+const AT_ONCE: usize = 25;
+
+/// One batch to a center of its own.
+pub fn one_center(root: &Path, batch: &[&Input]) -> Tally {
+    let mut center = Center::new();
+    let caller = Caller::integrator(&center, &[]);
+    let manager = Caller::of_role(&center, "manager", &[]);
+    center.start();
+    let sent: Vec<Sent> = batch.iter().map(|input| as_it_lies(root, input)).collect();
+    for some in sent.chunks(AT_ONCE) {
+        store(&center, &caller, root, some);
+    }
+    let fates = compare::fates(&center, &manager, &sent);
+    let fated: Vec<(&Sent, Fate)> = sent.iter().zip(fates).collect();
+    let tally = Mutex::new(Tally::default());
+    on_threads(REQUESTS, &fated, |(sent, fate)| {
+        let of_one = one_object(&center, &manager, sent, fate);
+        tally.lock().expect("no other thread failed").add(of_one);
+    });
+    check(&center);
+    tally.into_inner().expect("no thread failed")
+}
+
+fn as_it_lies<'a>(root: &Path, input: &'a Input) -> Sent<'a> {
+    let bytes = std::fs::read(root.join(&input.path)).expect("a shared file");
+    let meta = match file_meta(&bytes) {
+        Front::Whole(meta) => meta,
+        Front::Absent | Front::Unfinished => FileMeta::default(),
+    };
+    let wire = Stored {
+        sop_instance: meta.sop_instance,
+        transfer_syntax: meta.transfer_syntax,
+        dataset: bytes[meta.length..].to_vec(),
+        whole: true,
+        ..Stored::default()
+    };
+    Sent { input, by: Sender::Stow, wire, verbatim: true, length: Some(bytes.len() as u64) }
+}
+
+/// Every part is answered: stored, with a warning, or failed with a reason.
+fn store(center: &Center, caller: &Caller, root: &Path, files: &[Sent]) {
+    let mut body = Vec::new();
+    for file in files {
+        body.extend_from_slice(b"--yunying-test\r\nContent-Type: application/dicom\r\n\r\n");
+        body.extend(std::fs::read(root.join(&file.input.path)).expect("a shared file"));
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(b"--yunying-test--\r\n");
+    let content_type = "multipart/related; type=\"application/dicom\"; boundary=yunying-test";
+    let bearer = format!("Bearer {}", caller.token);
+    let headers = [("Authorization", &*bearer), ("Content-Type", content_type)];
+    let answer = http::request(center.http, "POST", "/dicomweb/studies", &headers, &body).expect("the center answers");
+    assert!(matches!(answer.status, 200 | 202 | 409), "{} {}", answer.status, answer.text());
+    let answer: Value = serde_json::from_slice(&answer.body).expect("an answer in JSON");
+    let count = |tag: &str| answer[tag]["Value"].as_array().map_or(0, Vec::len);
+    assert_eq!(count("00081199") + count("00081198") + count("0008119A"), files.len(), "an answer for every part");
+}
+
+fn one_object(center: &Center, caller: &Caller, sent: &Sent, fate: &Fate) -> Tally {
+    let mut tally = Tally::default();
+    let (path, syntax) = (&sent.input.path, &sent.wire.transfer_syntax);
+    tally.put(Said::Sent, "Stow", path);
+    let at = match fate {
+        Fate::Stored(at) => at,
+        Fate::Quarantined { reason, detail } => {
+            tally.put(Said::Quarantined, format!("{reason} ({detail})"), path);
+            if sent.input.truth.is_some() {
+                tally.put(Said::NotSeen, format!("{syntax} quarantined: {reason}"), path);
+            }
+            return tally;
+        }
+        Fate::Lost => {
+            tally.put(Said::Lost, &sent.wire.sop_instance, path);
+            return tally;
+        }
+    };
+    match compare::difference(center, caller, at, sent) {
+        None => tally.put(Said::Stored, syntax, path),
+        Some(difference) => tally.put(Said::OtherBytes, difference, path),
+    }
+    let Some(truth) = &sent.input.truth else { return tally };
+    match compare::pixels(center, caller, at, truth) {
+        Pixels::Exact => tally.put(Said::Exact, syntax, path),
+        Pixels::ExactByHeader => tally.put(Said::ExactByHeader, syntax, path),
+        Pixels::ExactRgb => tally.put(Said::ExactRgb, syntax, path),
+        Pixels::NotHandled(why) => tally.put(Said::NotSeen, format!("{syntax} {why}"), path),
+        Pixels::Wrong(why) => tally.put(Said::OtherPixels, format!("{syntax} {why}"), path),
+    }
+    tally
+}
