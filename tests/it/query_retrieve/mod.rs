@@ -99,8 +99,7 @@ fn pynetdicom_is_told_what_is_kept_wherever_it_is_and_after_a_restart() {
     center.command(&["device", "address", "--ae", "QH_CT01", "--address", &format!("localhost:{port}")], "");
     center.start();
     let ask = |center: &Center, what: &str| {
-        run(Command::new(&python)
-            .arg(need::workspace().join("tests/it/query_retrieve/commitment.py"))
+        run(need::script(&python, "query_retrieve/commitment.py")
             .args([center.dimse.port().to_string(), port.to_string()])
             .arg(need::workspace().join("sample-dicom"))
             .arg(what));
@@ -120,8 +119,7 @@ fn pynetdicom_tells_of_performed_steps_once_and_until_they_are_over() {
     let Some(python) = need::python() else { return };
     let mut center = county(Center::new());
     center.start();
-    run(Command::new(python)
-        .arg(need::workspace().join("tests/it/query_retrieve/mpps.py"))
+    run(need::script(&python, "query_retrieve/mpps.py")
         .arg(center.dimse.port().to_string())
         .arg(need::workspace().join("sample-dicom")));
 }

@@ -12,6 +12,8 @@ from pydicom.uid import JPEGLSLossless, generate_uid
 from pynetdicom import AE
 from pynetdicom.sop_class import CTImageStorage, ModalityPerformedProcedureStep
 
+import pynetdicom_pause  # noqa: F401
+
 port, samples = int(sys.argv[1]), pathlib.Path(sys.argv[2])
 MPPS = ModalityPerformedProcedureStep
 ct = [ds for ds in map(pydicom.dcmread, sorted(samples.rglob("*.dcm"))) if ds.Modality == "CT"]
