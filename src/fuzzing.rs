@@ -95,7 +95,7 @@ pub fn text(bytes: &[u8]) {
         }
     }
     seen((time::date(&text), time::time(&text), time::offset_minutes(&text), time::date_time(&text, 480)));
-    seen((time::instant(&text, &text, 480), uid::is_valid(&text), NationalId::only_one([&*text].into_iter())));
+    seen((time::instant(&text, &text, 480), uid::is_valid(&text), NationalId::only_one([&*text])));
 }
 
 /// A header as DICOM JSON, made into a data set and read again.
