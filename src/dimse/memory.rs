@@ -10,6 +10,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Said to whoever asks for more than is left.
 pub(super) const USED_UP: &str = "all devices together hold too much: try later";
 
+/// Of each message, for the asking: honest ones need no more, and go on whatever others hold.
+const FREE: usize = 4 * 1024;
+
 #[derive(Debug)]
 pub(super) struct Memory {
     left: AtomicUsize,
@@ -19,7 +22,8 @@ pub(super) struct Memory {
 #[derive(Debug)]
 pub(super) struct Share {
     of: Arc<Memory>,
-    bytes: AtomicUsize,
+    length: AtomicUsize,
+    taken: AtomicUsize,
 }
 
 impl Memory {
@@ -29,16 +33,19 @@ impl Memory {
 
     /// A share of nothing yet.
     pub fn share(self: &Arc<Self>) -> Share {
-        Share { of: self.clone(), bytes: AtomicUsize::new(0) }
+        Share { of: self.clone(), length: AtomicUsize::new(0), taken: AtomicUsize::new(0) }
     }
 }
 
 impl Share {
-    /// Takes so many bytes more, if they are left.
+    /// Whether the message may have so many bytes more. It has one reader, so it is asked one thing at a time.
     pub fn grow(&self, bytes: usize) -> bool {
-        let taken = self.of.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
+        let length = self.length.load(Ordering::Relaxed).saturating_add(bytes);
+        let more = length.saturating_sub(FREE).saturating_sub(self.taken.load(Ordering::Relaxed));
+        let taken = self.of.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(more));
         if taken.is_ok() {
-            self.bytes.fetch_add(bytes, Ordering::Relaxed);
+            self.length.store(length, Ordering::Relaxed);
+            self.taken.fetch_add(more, Ordering::Relaxed);
         }
         taken.is_ok()
     }
@@ -46,7 +53,7 @@ impl Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.of.left.fetch_add(self.bytes.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.of.left.fetch_add(self.taken.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 }
 
@@ -57,13 +64,14 @@ mod tests {
     #[test]
     fn a_share_is_taken_whole_or_not_at_all_and_comes_back() {
         let memory = Memory::new(10);
-        let (first, second) = (memory.share(), memory.share());
-        assert!(first.grow(4) && first.grow(3));
-        assert!(!second.grow(4) && second.grow(3));
+        let (first, second, third) = (memory.share(), memory.share(), memory.share());
+        assert!(first.grow(FREE - 1) && first.grow(5) && first.grow(3));
+        assert!(!second.grow(FREE + 4) && second.grow(FREE + 3));
         assert!(!first.grow(1));
+        assert!(third.grow(FREE), "what everybody has is there for everybody");
         drop(first);
         assert!(second.grow(7));
-        drop(second);
+        drop((second, third));
         assert_eq!(memory.left.load(Ordering::Relaxed), 10);
     }
 }

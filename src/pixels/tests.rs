@@ -52,7 +52,6 @@ impl Checked {
         let stored = if shape.bits_stored < shape.bits_allocated { "fewer" } else { "all" };
         let form = header.dataset.uid(tags::PHOTOMETRIC_INTERPRETATION).unwrap_or("none").to_owned();
         let sign = if shape.signed { "signed" } else { "unsigned" };
-        let syntax = if syntax.is_empty() { "none" } else { syntax };
         let keys =
             [vec![syntax.to_owned()], vec![form, shape.bits_allocated.to_string(), stored.to_owned(), sign.to_owned()]];
         for (table, key) in self.tables.iter_mut().zip(keys) {
@@ -70,7 +69,7 @@ fn documented(keys: usize) -> BTreeMap<Vec<String>, [u32; 2]> {
             line.strip_prefix('|')?.strip_suffix('|')?.split('|').map(|c| c.trim().into()).collect();
         let [.., exact, close] = &cells[..] else { return None };
         let figures = [exact.parse().ok()?, close.parse().ok()?];
-        let table = if cells[0].starts_with("1.2.") || cells[0] == "none" { 1 } else { 4 };
+        let table = if cells[0].starts_with("1.2.") { 1 } else { 4 };
         (table == keys).then(|| (cells[..keys].to_vec(), figures))
     };
     text.lines().filter_map(row).collect()
@@ -79,7 +78,7 @@ fn documented(keys: usize) -> BTreeMap<Vec<String>, [u32; 2]> {
 #[test]
 fn the_table_of_codecs_names_every_syntax_that_is_decoded_and_no_other() {
     let native = ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"];
-    let decoded = shape::DECODED.iter().map(|(uid, _)| *uid).chain(native).chain(["none"]);
+    let decoded = shape::DECODED.iter().map(|(uid, _)| *uid).chain(native);
     let decoded: BTreeSet<Vec<String>> = decoded.map(|uid| vec![uid.to_owned()]).collect();
     assert_eq!(documented(1).into_keys().collect::<BTreeSet<_>>(), decoded);
 }
@@ -268,10 +267,19 @@ async fn files_without_a_truth_decode_or_are_refused() {
             Ok(coded) => decode(&coded.shape, Task::Samples, &coded.first),
             Err(error) => Err(error.to_string()),
         };
-        if let Err(error) = decoded {
-            refused.push(format!("{name}: {error}"));
+        if decoded.is_err() {
+            refused.push(name);
         }
     }
-    println!("{refused:#?}");
-    assert!(refused.len() <= 99, "{refused:#?}");
+    assert_eq!(refused, REFUSED);
 }
+
+/// None of these is read whole by dcmtk 3.6.7, GDCM or pydicom: no pixels, a codestream cut in two, or too few samples.
+const REFUSED: [&str; 6] = [
+    "pydicom/charset_files/chrJapMulti.dcm",
+    "pydicom/test_files/JPEG2000-embedded-sequence-delimiter.dcm",
+    "pydicom/test_files/MR_truncated.dcm",
+    "derived/broken/pixel_odd_len.dcm",
+    "derived/broken/rows_65535.dcm",
+    "derived/broken/trunc_pixel_half.dcm",
+];

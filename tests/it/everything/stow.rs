@@ -25,9 +25,14 @@ pub fn one_center(root: &Path, batch: &[&Input]) -> Tally {
     let caller = Caller::integrator(&center, &[]);
     let manager = Caller::of_role(&center, "manager", &[]);
     center.start();
-    let sent: Vec<Sent> = batch.iter().map(|input| as_it_lies(root, input)).collect();
-    for some in sent.chunks(AT_ONCE) {
+    let all: Vec<Sent> = batch.iter().map(|input| as_it_lies(root, input)).collect();
+    for some in all.chunks(AT_ONCE) {
         store(&center, &caller, root, some);
+    }
+    let (mut sent, mut other): (Vec<Sent>, Vec<Sent>) = (Vec::new(), Vec::new());
+    for one in all {
+        let is_kept = !sent.iter().any(|before| is_repetition(before, &one)) && one.length != Some(0);
+        if is_kept { sent.push(one) } else { other.push(one) }
     }
     let fates = compare::fates(&center, &manager, &sent);
     let fated: Vec<(&Sent, Fate)> = sent.iter().zip(fates).collect();
@@ -37,7 +42,16 @@ pub fn one_center(root: &Path, batch: &[&Input]) -> Tally {
         tally.lock().expect("no other thread failed").add(of_one);
     });
     check(&center);
-    tally.into_inner().expect("no thread failed")
+    let mut tally = tally.into_inner().expect("no thread failed");
+    for one in other {
+        tally.put(Said::NotKept, "without a byte, or known already", &one.input.path);
+    }
+    tally
+}
+
+/// The same content under the same name, here none: it is kept once.
+fn is_repetition(before: &Sent, later: &Sent) -> bool {
+    before.wire.sop_instance == later.wire.sop_instance && before.wire.dataset == later.wire.dataset
 }
 
 fn as_it_lies<'a>(root: &Path, input: &'a Input) -> Sent<'a> {

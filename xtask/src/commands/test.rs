@@ -31,7 +31,7 @@ pub fn run() -> Result<()> {
         "examples in the documentation",
         cargo(&tools).args(["test", "--workspace", "--locked", "--no-fail-fast", "--doc"]),
     ));
-    note(run::step("fuzzing, briefly", cargo(&tools).args(["test", "--locked", "--test", "fuzz"])));
+    note(run::step("fuzzing, briefly", cargo(&tools).args(["test", "--workspace", "--locked", "--test", "fuzz"])));
     if !failed.is_empty() {
         eprintln!("\nxtask: failed so far:\n  {}\n", failed.join("\n  "));
     }
