@@ -217,12 +217,12 @@ fn Rows(of_center: bool) -> impl IntoView {
     Effect::new(move |_| {
         if let Some(rows) = rows.get() {
             // Back from the images of a row: the list stands where it was left, and the keyboard in that row.
-            let top = store.top.get_untracked();
-            if top > 0.0 {
+            let stood_at = store.stood_at.try_update_value(Option::take).flatten();
+            if let Some(top) = stood_at {
                 rows.set_scroll_top(top as i32);
             }
             measure();
-            if let Some(case) = store.selected.get_untracked() {
+            if let Some(case) = store.selected.get_untracked().filter(|_| stood_at.is_some()) {
                 let row = format!("[data-case='{case}']");
                 set_timeout(move || web::focus_selector(&row), Duration::ZERO);
             }

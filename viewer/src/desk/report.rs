@@ -1,5 +1,7 @@
 //! The signed report as it prints: the PDF in a sheet over the desk. It counts as read once it is on the screen, not before.
 
+use std::time::Duration;
+
 use leptos::html::Iframe;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -13,6 +15,9 @@ use crate::api::{self, Fault};
 use crate::i18n::{fill, say, t};
 use crate::ui::{Dialog, failed, icon, loading_rows};
 use crate::web;
+
+/// After this long a paper that came counts as on the screen.
+const QUIETLY_SHOWN: Duration = Duration::from_millis(1_500);
 
 /// A report on the screen.
 #[derive(Clone, PartialEq, Debug)]
@@ -109,7 +114,15 @@ fn Sheet(report: Opened, on_close: Callback<()>) -> impl IntoView {
     print_by_key(print);
     let looked = StoredValue::new(report.clone());
     let straight = report.print;
-    let shown = move || looked.with_value(|report| seen(store, report));
+    let shown = move || {
+        looked.try_with_value(|report| seen(store, report));
+    };
+    // Some browsers never say that a PDF inside a page has loaded.
+    Effect::new(move |_| {
+        if here.get() {
+            set_timeout(shown, QUIETLY_SHOWN);
+        }
+    });
     let loaded = move |_| {
         shown();
         if straight {

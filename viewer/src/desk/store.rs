@@ -115,6 +115,8 @@ pub struct Store {
     dirty: StoredValue<BTreeSet<i64>>,
     /// How far the list is scrolled.
     pub top: RwSignal<f64>,
+    /// How far it was when it was left, until it stands there again.
+    pub stood_at: StoredValue<Option<f64>>,
     next: RwSignal<Option<String>>,
     fetching: RwSignal<bool>,
     /// Answers of an older tab or search are dropped.
@@ -131,6 +133,7 @@ impl Store {
             tab: RwSignal::new(tab),
             query: RwSignal::new(query),
             top: RwSignal::new(left.as_ref().map_or(0.0, |left| left.top)),
+            stood_at: StoredValue::new(left.as_ref().map(|left| left.top)),
             slots: RwSignal::new(Vec::new()),
             load: RwSignal::new(Load::Loading),
             counts: RwSignal::new(None),
