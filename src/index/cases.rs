@@ -1,10 +1,12 @@
 //! Cases: what operators follow and specialists hold.
 
 mod hands;
+mod late;
 #[cfg(test)]
 mod tests;
 
 pub use hands::*;
+pub use late::*;
 
 use super::{Error, Event, EventKind, Result, Scope, Tx, on};
 use crate::domain::{AccountId, CaseId, CaseState, Micros, ReportId, ReportState, Sex, SiteId, StudyId, Urgency};
@@ -46,7 +48,10 @@ pub struct Row {
     pub instances: i64,
     pub bytes: i64,
     pub quarantined: i64,
+    /// Once signed: those nobody has answered for.
     pub late: i64,
+    pub late_seen: i64,
+    pub late_us: Option<i64>,
     #[sqlx(try_from = "String")]
     pub urgency: Urgency,
     pub question: String,
@@ -93,7 +98,8 @@ macro_rules! select_rows {
                     p.birth_date, s.description, c.modality, c.body_part, c.site_id, t.name AS site_name,
                     d.ae_title AS device, s.exam_us,
                     (SELECT COUNT(*) FROM series e WHERE e.study_id = s.id) AS series,
-                    s.instances, s.bytes, s.quarantined, c.late, c.urgency, c.question, c.state,
+                    s.instances, s.bytes, s.quarantined, c.late - c.late_seen AS late, c.late_seen,
+                    c.late_us, c.urgency, c.question, c.state,
                     c.assignee_id, a.name AS assignee_name, a.title AS assignee_title,
                     c.reviewer_id, v.name AS reviewer_name, v.title AS reviewer_title,
                     c.lease, c.lease_until_us, c.due_us, r.id AS report_id, r.state AS report_state,
@@ -195,11 +201,11 @@ pub async fn of_specialist(tx: &mut Tx, account: AccountId) -> Result<Vec<Row>> 
         .bind(account).fetch_all(c).await)?)
 }
 
-/// Signed by one specialist, alone or with another, and images came since: those of which some came since `since`, the
-/// latest first.
+/// Signed by one specialist, alone or with another, and images came since that nobody has answered for: those of which some
+/// came since `since`, the latest first.
 pub async fn outdated(tx: &mut Tx, account: AccountId, since: Micros, limit: i64) -> Result<Vec<Row>> {
     Ok(on!(tx, c => sqlx::query_as::<_, Row>(select_rows!(
-        "WHERE c.late > 0 AND c.late_us >= $2 AND c.state = 'signed' AND (c.assignee_id = $1 OR c.reviewer_id = $1)
+        "WHERE c.late > c.late_seen AND c.late > 0 AND c.late_us >= $2 AND c.state = 'signed' AND (c.assignee_id = $1 OR c.reviewer_id = $1)
          ORDER BY c.late_us DESC, c.id LIMIT $3"))
         .bind(account).bind(since).bind(limit).fetch_all(c).await)?)
 }

@@ -353,18 +353,21 @@ pub async fn insert_case(tx: &mut Tx, case: &NewCase<'_>) -> Result<Option<CaseI
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub struct LateCase {
     pub state: String,
-    /// All that came late by now.
+    /// All that came late by now and that nobody has answered for.
     pub late: i64,
     pub writer: Option<AccountId>,
     pub report: Option<ReportId>,
 }
 
-/// Notes on a case that so many images came late.
+/// Notes on a case that so many images came late. A signed report that its site had read is unread again: what was read does
+/// not know them.
 pub async fn came_late(tx: &mut Tx, case: CaseId, images: i64, now: Micros) -> Result<LateCase> {
-    on!(tx, c => sqlx::query("UPDATE case_ SET late = late + $2, late_us = $3 WHERE id = $1")
+    on!(tx, c => sqlx::query(
+        "UPDATE case_ SET late = late + $2, late_us = $3, read_us = CASE WHEN state = 'signed' THEN NULL ELSE read_us END
+          WHERE id = $1")
         .bind(case).bind(images).bind(now).execute(c).await.map(drop))?;
     Ok(on!(tx, c => sqlx::query_as::<_, LateCase>(
-        "SELECT c.state, c.late, c.assignee_id AS writer,
+        "SELECT c.state, c.late - c.late_seen AS late, c.assignee_id AS writer,
                 (SELECT r.id FROM report r WHERE r.case_id = c.id ORDER BY r.version DESC LIMIT 1) AS report
            FROM case_ c WHERE c.id = $1").bind(case).fetch_one(c).await)?)
 }

@@ -126,7 +126,7 @@ fn study_images(study: StudyId, study_uid: String, rows: Vec<ImageRow>) -> Resul
     for one in &mut series {
         sort_for_viewing(&mut one.instances);
     }
-    Ok(StudyImages { study: study.0, study_uid, series })
+    Ok(StudyImages { study: study.0, study_uid, late: Vec::new(), series })
 }
 
 fn number(value: i64) -> i32 {

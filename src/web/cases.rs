@@ -1,5 +1,8 @@
 //! Cases as operators, clinicians and managers see them, and as their holder works on them.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 
 use axum::Json;
@@ -8,8 +11,8 @@ use axum::http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 use wire::{
-    CaseChange, CaseCounts, CaseDetail, CaseList, CaseRow, Decision, HistoryLine, LeaseToken, PassedOver, Person,
-    TakeBack,
+    CaseChange, CaseCounts, CaseDetail, CaseList, CaseRow, Decision, HistoryLine, LateAnswer, LeaseToken, PassedOver,
+    Person, TakeBack,
 };
 
 use super::auth::Caller;
@@ -50,6 +53,7 @@ pub fn routes() -> Vec<Route> {
             "Out of somebody's hands, back into the queue",
             take_back,
         ),
+        Route::post("/api/v1/cases/{case}/late", READERS, "Late images were seen; the diagnosis stands", answer_late),
         Route::post("/api/v1/cases/{case}/read", SITE_STAFF, "The township has seen the report", read),
     ]
 }
@@ -84,7 +88,10 @@ async fn list(State(app): State<App>, caller: Caller, Query(query): Query<ListQu
     Ok(Json(CaseList {
         next: rows.last().filter(|_| full).map(|row| row.id.to_string()),
         cases: rows.iter().map(|row| case_row(row, &positions)).collect(),
-        counts: counts(&figures, cases::unread(&mut tx, caller.scope, MOST_UNREAD).await?, day_start),
+        counts: CaseCounts {
+            on_duty: u32::try_from(duty::on_duty(&mut tx).await?.len()).ok(),
+            ..counts(&figures, cases::unread(&mut tx, caller.scope, MOST_UNREAD).await?, day_start)
+        },
         now_us: clock::now().0,
         seq: events::last_seq(&mut tx).await?,
     }))
@@ -101,6 +108,7 @@ fn counts(figures: &[Figure], unread: i64, day_start: Micros) -> CaseCounts {
         signed: number(&signed_today),
         median_minutes: median(figures.iter().filter(signed_today).filter_map(Figure::minutes).collect()),
         in_time: number(&|f| signed_today(f) && f.in_time()),
+        on_duty: None,
     }
 }
 
@@ -262,6 +270,24 @@ async fn take_back(
 async fn read(State(app): State<App>, caller: Caller, Path(case): Path<i64>) -> Answer<StatusCode> {
     let mut tx = app.db.write().await?;
     cases::read_by_site(&mut tx, CaseId(case), caller.scope, caller.account()?, clock::now()).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Whoever signed answers for what came after, or a reviewer in their stead.
+async fn answer_late(
+    State(app): State<App>,
+    caller: Caller,
+    Path(case): Path<i64>,
+    Json(seen): Json<LateAnswer>,
+) -> Answer<StatusCode> {
+    let by = caller.account()?;
+    let mut tx = app.db.write().await?;
+    let row = cases::row(&mut tx, CaseId(case), caller.scope).await?;
+    if caller.role != Role::Reviewer && row.assignee_id != Some(by) && row.reviewer_id != Some(by) {
+        return Err(Problem::forbidden());
+    }
+    cases::answer_late(&mut tx, &row, i64::from(seen.instances), by, clock::now()).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -11,6 +11,7 @@ use super::auth::Caller;
 use super::routes::{CLINICAL, Route};
 use super::{Answer, App, Problem, audit};
 use crate::domain::{Delivery, InstanceId, StudyId};
+use crate::index::cases;
 use crate::ingest::bytes::BytesError;
 use crate::ingest::viewing::ViewError;
 
@@ -26,7 +27,8 @@ pub fn routes() -> Vec<Route> {
 }
 
 async fn images(State(app): State<App>, caller: Caller, Path(study): Path<i64>) -> Answer<Json<StudyImages>> {
-    let images = app.viewing.images_of_study(caller.scope, StudyId(study)).await?;
+    let mut images = app.viewing.images_of_study(caller.scope, StudyId(study)).await?;
+    images.late = cases::late_images(&mut app.db.read().await?, StudyId(study)).await?;
     audit::study_opened(&app, &caller, StudyId(study)).await?;
     Ok(Json(images))
 }

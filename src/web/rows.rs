@@ -39,6 +39,8 @@ pub fn case_row(row: &Row, positions: &HashMap<CaseId, u32>) -> CaseRow {
         bytes: u64::try_from(row.bytes).unwrap_or(0),
         quarantined: count(row.quarantined),
         late: count(row.late),
+        late_seen: count(row.late_seen),
+        late_us: row.late_us,
         urgency: row.urgency,
         question: row.question.clone(),
         state: row.state,

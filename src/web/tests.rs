@@ -90,7 +90,7 @@ fn path_of(route: &Route, of: &Furnished) -> String {
 fn any_body(reader: AccountId, role: Role) -> String {
     let mut body = serde_json::json!({
         "version": 1, "on": true, "login": "x", "password": PASSWORD, "lease": "x", "rev": 1, "note": "x", "template": "",
-        "findings": "x", "impression": "x", "act": "release", "patient": 1, "same": true, "shown": { "question": "", "instances": 1 },
+        "findings": "x", "impression": "x", "instances": 1, "act": "release", "patient": 1, "same": true, "shown": { "question": "", "instances": 1 },
     });
     if role == Role::Manager {
         // A manager changes others' shifts only.

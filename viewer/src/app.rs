@@ -16,6 +16,9 @@ use crate::{api, web};
 /// Set while somebody is signed in here: only then is the server asked who, so that a fresh browser asks nothing in vain.
 const WAS_IN: &str = "yunying.in";
 
+/// Ends the address of a page that stands next to another.
+const BESIDE: &str = "/beside";
+
 /// What people type outside of a report, by what its keys begin with.
 const TYPED: [&str; 2] = [desk::BEGUN, read::NOTES];
 
@@ -192,7 +195,12 @@ pub fn set_hash(hash: &str) {
     window().location().set_hash(hash).ok();
 }
 
-/// The part after `#`: `images/12`, `cases`, `quarantine`; empty on the role's own page.
+/// Where a case's images are looked at next to what is on this page.
+pub fn images_beside(case: i64) -> String {
+    format!("#images/{case}{BESIDE}")
+}
+
+/// The part after `#`: `images/12`, `images/12/beside`, `cases`, `quarantine`; empty on the role's own page.
 fn hash() -> String {
     window().location().hash().unwrap_or_default().trim_start_matches(['#', '/']).to_owned()
 }
@@ -260,7 +268,11 @@ async fn resume(app: App) {
 /// What fills the window for somebody signed in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Page {
-    Images(i64),
+    /// `beside`: in a window of its own, next to the reading room.
+    Images {
+        case: i64,
+        beside: bool,
+    },
     Reading,
     Desk,
     Board,
@@ -271,10 +283,11 @@ enum Page {
 impl Page {
     fn of(role: Role, hash: &str) -> Self {
         let (name, argument) = hash.split_once('/').unwrap_or((hash, ""));
+        let (case, beside) = argument.strip_suffix(BESIDE).map_or((argument, false), |case| (case, true));
         if name == "images"
-            && let Ok(case) = argument.parse()
+            && let Ok(case) = case.parse()
         {
-            return Page::Images(case);
+            return Page::Images { case, beside };
         }
         match role {
             Role::Specialist | Role::Reviewer => Page::Reading,
@@ -292,7 +305,7 @@ impl Page {
     /// For the window and its history; never a name.
     const fn title(self) -> Text {
         match self {
-            Page::Images(_) => say::TITLE_IMAGES,
+            Page::Images { .. } => say::TITLE_IMAGES,
             Page::Reading => say::TITLE_READING,
             Page::Desk => say::ALL_CASES,
             Page::Board => say::BOARD,
@@ -302,7 +315,7 @@ impl Page {
     }
 
     const fn setting(self) -> &'static str {
-        if matches!(self, Page::Images(_) | Page::Reading) { "room" } else { "desk" }
+        if matches!(self, Page::Images { .. } | Page::Reading) { "room" } else { "desk" }
     }
 }
 
@@ -314,8 +327,11 @@ fn home(me: &Me, hash: &str) -> AnyView {
     let page = Page::of(me.role, hash);
     web::set_setting(page.setting());
     entitle(page.title());
+    if !matches!(page, Page::Images { .. } | Page::Desk) {
+        desk::forget_place();
+    }
     match page {
-        Page::Images(case) => view! { <ImagesPage case=case/> }.into_any(),
+        Page::Images { case, beside } => view! { <ImagesPage case=case beside=beside/> }.into_any(),
         Page::Reading => view! { <ReadPage/> }.into_any(),
         Page::Desk => view! { <DeskPage/> }.into_any(),
         Page::Board => view! { <BoardPage/> }.into_any(),
@@ -331,7 +347,8 @@ mod tests {
     #[test]
     fn each_role_has_its_page_and_its_addresses() {
         assert_eq!(Page::of(Role::Operator, ""), Page::Desk);
-        assert_eq!(Page::of(Role::Operator, "images/12"), Page::Images(12));
+        assert_eq!(Page::of(Role::Operator, "images/12"), Page::Images { case: 12, beside: false });
+        assert_eq!(Page::of(Role::Reviewer, "images/12/beside"), Page::Images { case: 12, beside: true });
         assert_eq!(Page::of(Role::Manager, "cases"), Page::Desk);
         assert_eq!(Page::of(Role::Operator, "quarantine"), Page::Desk, "an address opens nothing to a role");
         assert_eq!(Page::of(Role::Specialist, "images/x"), Page::Reading);
@@ -339,7 +356,14 @@ mod tests {
 
     #[test]
     fn no_two_pages_have_the_same_title() {
-        let pages = [Page::Images(1), Page::Reading, Page::Desk, Page::Board, Page::Quarantine, Page::Machine];
+        let pages = [
+            Page::Images { case: 1, beside: false },
+            Page::Reading,
+            Page::Desk,
+            Page::Board,
+            Page::Quarantine,
+            Page::Machine,
+        ];
         for language in [|text: Text| text.zh, |text: Text| text.en] {
             let titles: std::collections::BTreeSet<_> = pages.iter().map(|page| language(page.title())).collect();
             assert_eq!(titles.len(), pages.len());

@@ -82,6 +82,23 @@ pub fn day_time(us: i64) -> String {
     }
 }
 
+/// As narrow as says enough: "09:46" today, "昨天 17:56", "11-18", "2025-11-18".
+pub fn day_or_time(us: i64) -> String {
+    let (at, today) = (zone::at(us), zone::at(now_us()));
+    if shows_time(today.day_number - at.day_number) {
+        day_time(us)
+    } else if at.year == today.year {
+        format!("{:02}-{:02}", at.month, at.day)
+    } else {
+        calendar_day(us)
+    }
+}
+
+/// Of an older day nobody asks for the minute.
+const fn shows_time(days_ago: i64) -> bool {
+    matches!(days_ago, 0 | 1)
+}
+
 /// "11 月 20 日 周五".
 pub fn long_day(us: i64) -> String {
     let at = zone::at(us);
@@ -160,6 +177,12 @@ mod tests {
     fn a_case_past_its_time_says_by_how_much_and_is_not_merely_soon() {
         let left = left(66 * MINUTE_US, Some(0), 60 * MINUTE_US);
         assert_eq!((left.minutes, left.overdue, left.soon(), left.share), (6, true, false, 0.0));
+    }
+
+    #[test]
+    fn the_minute_is_said_of_today_and_yesterday_only() {
+        assert!(shows_time(0) && shows_time(1));
+        assert!(!shows_time(2) && !shows_time(620) && !shows_time(-1));
     }
 
     #[test]

@@ -92,6 +92,21 @@ pub fn dialog_open() -> bool {
     document().query_selector("[role=dialog]").ok().flatten().is_some()
 }
 
+/// Whether something on the page matches `selector`.
+pub fn exists(selector: &str) -> bool {
+    document().query_selector(selector).ok().flatten().is_some()
+}
+
+/// Another window beside this one, on an address of the application.
+pub fn open_beside(hash: &str) {
+    window().open_with_url_and_target(hash, "_blank").ok();
+}
+
+/// Closes a window that was opened beside another. Where the browser refuses, it stays.
+pub fn close() {
+    window().close().ok();
+}
+
 /// Whether typing goes into a text field.
 pub fn typing() -> bool {
     active().is_some_and(|element| matches!(element.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT"))

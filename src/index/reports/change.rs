@@ -6,7 +6,7 @@ use super::{Row, SignatureRow, newest, signatures};
 use crate::domain::{
     AccountId, CaseId, CaseState, Micros, ReportId, ReportState, Role, SignatureRole, SiteId, StudyId,
 };
-use crate::index::{Error, Event, EventKind, Result, Tx, community, on};
+use crate::index::{Error, Event, EventKind, Result, Tx, cases, community, on};
 use crate::reporting::printout;
 use crate::reporting::state::{self, Action, Standing};
 use crate::signing::{ReportContent, Seal, SignedBy, Signer, content, numbers};
@@ -205,7 +205,8 @@ pub async fn send_back(
     state::step(standing, Action::Return, by.account, by.role).map_err(refused)?;
     forget_signatures(tx, row.id).await?;
     on!(tx, c => sqlx::query(
-        "UPDATE report SET state = 'returned', note = $1, content = NULL, content_sha256 = NULL WHERE id = $2")
+        "UPDATE report SET state = 'returned', note = $1, content = NULL, content_sha256 = NULL, returned_note = $1,
+                returned_findings = findings, returned_impression = impression WHERE id = $2")
         .bind(request.note.trim()).bind(row.id).execute(c).await.map(drop))?;
     let writer_is_here = community::account(tx, writer.account_id).await.is_ok();
     let state = if writer_is_here { CaseState::Returned } else { CaseState::Queued };
@@ -400,6 +401,7 @@ async fn finish(
         "UPDATE case_ SET state = 'signed', signed_us = $1, reviewer_id = COALESCE($2, reviewer_id), lease = NULL,
                 lease_until_us = NULL, late = 0, late_us = NULL, version = version + 1 WHERE id = $3")
         .bind(now).bind(reviewer).bind(held.id).execute(c).await.map(drop))?;
+    cases::knows_all_images(tx, held.id).await?;
     let detail = json!({"version": row.version, "signatures": signatures, "content_sha256": sha256});
     tx.event(&held.event(EventKind::Signed, now, signing.by, row.id).detail(detail)).await
 }

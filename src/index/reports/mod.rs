@@ -35,6 +35,9 @@ struct Row {
     number: Option<String>,
     content: Option<Vec<u8>>,
     content_sha256: Option<Vec<u8>>,
+    returned_note: Option<String>,
+    returned_findings: Option<String>,
+    returned_impression: Option<String>,
     /// Images the writer had on the screen when they submitted it.
     submitted_instances: Option<i64>,
 }
@@ -62,6 +65,9 @@ pub async fn body(tx: &mut Tx, case: CaseId) -> Result<Option<wire::ReportBody>>
     let signatures = signatures(tx, row.id).await?;
     let writers = writers(tx, row.id).await?;
     let state = row.state()?;
+    // What a reviewer said to its writer is not for those who read the signed report.
+    let returned = row.returned_note.zip(row.returned_findings.zip(row.returned_impression));
+    let returned = returned.filter(|_| state != ReportState::Signed);
     Ok(Some(wire::ReportBody {
         report: row.id.0,
         version: u32::try_from(row.version).unwrap_or(1),
@@ -71,6 +77,7 @@ pub async fn body(tx: &mut Tx, case: CaseId) -> Result<Option<wire::ReportBody>>
         findings: row.findings,
         impression: row.impression,
         note: row.note,
+        returned: returned.map(|(note, (findings, impression))| wire::Returned { note, findings, impression }),
         rev: row.rev,
         writers,
         saved_us: row.saved_us.0,
@@ -101,7 +108,7 @@ async fn writers(tx: &mut Tx, report: ReportId) -> Result<Vec<wire::Hand>> {
 async fn newest(tx: &mut Tx, case: CaseId) -> Result<Option<Row>> {
     Ok(on!(tx, c => sqlx::query_as::<_, Row>(
         "SELECT id, version, state, template, findings, impression, note, rev, saved_us, signatures_needed, number,
-                content, content_sha256, submitted_instances
+                content, content_sha256, returned_note, returned_findings, returned_impression, submitted_instances
            FROM report WHERE case_id = $1 ORDER BY version DESC LIMIT 1")
         .bind(case).fetch_optional(c).await)?)
 }

@@ -95,6 +95,8 @@ fn shown() -> wire::CaseRow {
         bytes: 1,
         quarantined: 0,
         late: 0,
+        late_seen: 0,
+        late_us: None,
         urgency: crate::domain::Urgency::Routine,
         question: "咳嗽两周".into(),
         state: crate::domain::CaseState::Drafted,
@@ -229,6 +231,8 @@ async fn two_signatures_are_two_people_and_a_return_starts_them_anew() {
         desk.send_back(&db, &desk.reviewer, 1, "请补充纵隔").await.unwrap();
         let body = desk.body(&db).await;
         assert_eq!((body.state, body.note.as_str(), body.signatures.len()), (ReportState::Returned, "请补充纵隔", 0));
+        let sent_back = body.returned.unwrap();
+        assert_eq!((sent_back.note.as_str(), sent_back.impression.as_str()), ("请补充纵隔", "未见异常。"));
 
         assert_eq!(refusal(desk.save(&db, &desk.specialist, &draft(1, "")).await), "lease");
         let mut tx = db.write().await.unwrap();
@@ -239,12 +243,21 @@ async fn two_signatures_are_two_people_and_a_return_starts_them_anew() {
         tx.commit().await.unwrap();
         desk.save(&db, &desk.specialist, &draft(1, "纵隔未见异常。")).await.unwrap();
         desk.submit(&db, &desk.specialist, 2).await.unwrap();
+        let again = desk.body(&db).await;
+        let before = again.returned.unwrap();
+        assert_eq!(
+            (again.note.as_str(), before.note.as_str()),
+            ("", "请补充纵隔"),
+            "the second review has the first before it"
+        );
+        assert_eq!((again.impression.as_str(), before.impression.as_str()), ("纵隔未见异常。", "未见异常。"));
         assert_eq!(refusal(desk.sign(&db, &desk.reviewer, None, 1).await), "rev");
         let counted = async |since| signatures_since(&mut db.read().await.unwrap(), since).await.unwrap();
         assert!(counted(NOW).await.is_empty(), "a submitted report is not final");
         let report = desk.sign(&db, &desk.reviewer, None, 2).await.unwrap();
         assert_eq!(counted(NOW).await, [(desk.specialist.account, 1), (desk.reviewer.account, 1)].into());
         assert!(counted(NOW + minute).await.is_empty(), "nothing since then");
+        assert_eq!(desk.body(&db).await.returned, None, "nor what its reviewer had said to its writer");
 
         let (content, _) = content(&db, report).await;
         let roles: Vec<&str> = content.signatures.iter().map(|by| by.role.as_str()).collect();

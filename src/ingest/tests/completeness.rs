@@ -133,3 +133,58 @@ async fn an_image_after_the_study_is_complete_is_said_on_its_row_and_after_signi
     })
     .await;
 }
+
+#[tokio::test]
+async fn images_after_signing_make_a_read_report_unread_until_a_doctor_who_saw_all_of_them_says_the_diagnosis_stands() {
+    on_both_engines(async |db| {
+        let intake = Intake::new(db.clone()).await;
+        intake.receive(&slice(1)).await;
+        assert!(intake.complete_after(3_600).await.is_some());
+        let writer = seed_account(&db, "zhou", Role::Specialist, None).await;
+        let mut tx = db.write().await.unwrap();
+        on!(&mut tx, c => sqlx::query("UPDATE case_ SET state = 'signed', assignee_id = $1, signed_us = 5, read_us = 6")
+            .bind(writer).execute(c).await.map(drop))
+        .unwrap();
+        let case = crate::domain::CaseId(1);
+        cases::knows_all_images(&mut tx, case).await.unwrap();
+        tx.commit().await.unwrap();
+        let unread = async || cases::unread(&mut db.read().await.unwrap(), Scope::All, 10).await.unwrap();
+        let row = async || cases::row(&mut db.read().await.unwrap(), case, Scope::All).await.unwrap();
+        let late = async || {
+            let study = row().await.study_id;
+            cases::late_images(&mut db.read().await.unwrap(), study).await.unwrap().len()
+        };
+        assert_eq!((unread().await, late().await), (0, 0));
+
+        for number in 2..=3 {
+            intake.receive(&slice(number)).await;
+        }
+        intake.index().await;
+        let came = row().await;
+        assert_eq!((unread().await, late().await, came.late, came.read_us), (1, 2, 2, None));
+
+        let answer = async |row: &cases::Row, instances| {
+            let mut tx = db.write().await.unwrap();
+            let answered = cases::answer_late(&mut tx, row, instances, writer, Micros(9)).await;
+            tx.commit().await.unwrap();
+            answered
+        };
+        let unseen = answer(&came, 2).await;
+        assert!(matches!(unseen, Err(crate::index::Error::Stale(_))), "one of them was not on the screen: {unseen:?}");
+        intake.receive(&slice(4)).await;
+        intake.index().await;
+        assert!(answer(&came, 3).await.is_err(), "another has come since");
+        assert!(answer(&row().await, 4).await.is_ok());
+        let answered = row().await;
+        assert_eq!((answered.late, answered.late_seen, late().await), (0, 3, 0));
+        assert!(cases::outdated(&mut db.read().await.unwrap(), writer, Micros(1), 10).await.unwrap().is_empty());
+        assert_eq!(unread().await, 1, "the site has not seen that yet");
+        assert!(answer(&answered, 4).await.is_ok(), "said twice");
+        assert_eq!(intake.count("SELECT COUNT(*) FROM event WHERE kind = 'case.late_answered'").await, 1);
+
+        intake.receive(&slice(5)).await;
+        intake.index().await;
+        assert_eq!((row().await.late, late().await), (1, 1), "the next is a new alarm");
+    })
+    .await;
+}

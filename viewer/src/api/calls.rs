@@ -3,8 +3,8 @@
 use js_sys::encode_uri_component;
 use web_sys::Blob;
 use wire::{
-    Board, CaseChange, CaseDetail, CaseList, CaseRow, Desk, DraftSave, DraftSaved, DutyChange, LeaseToken, Me,
-    PatientCorrection, PersonDecision, Priors, QuarantineAct, QuarantineDecision, QuarantineList, ReturnRequest,
+    Board, CaseChange, CaseDetail, CaseList, CaseRow, Desk, DraftSave, DraftSaved, DutyChange, LateAnswer, LeaseToken,
+    Me, PatientCorrection, PersonDecision, Priors, QuarantineAct, QuarantineDecision, QuarantineList, ReturnRequest,
     SignIn, SignRequest, Status, StudyImages, TakeBack, Template,
 };
 
@@ -86,6 +86,11 @@ pub async fn take_back(case: i64, version: i64) -> Answer<()> {
 /// The signed report was seen.
 pub async fn mark_read(case: i64) -> Answer<()> {
     tell("POST", &format!("/api/v1/cases/{case}/read"), &serde_json::json!({})).await
+}
+
+/// The images that came after signing were looked at, of `instances` in all: the diagnosis stands.
+pub async fn answer_late(case: i64, instances: u32) -> Answer<()> {
+    tell("POST", &format!("/api/v1/cases/{case}/late"), &LateAnswer { instances }).await
 }
 
 pub async fn images(study: i64) -> Answer<StudyImages> {

@@ -1,4 +1,5 @@
-//! The reports signed while this page is open and not looked at yet: from wherever the page hears of them, each once. Pure.
+//! What came while this page is open and nobody has looked at yet: reports signed, and images that came after one was. From
+//! wherever the page hears of it, each once. Pure.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +11,8 @@ pub struct Fresh {
     since_us: i64,
     /// The newest last.
     waiting: Vec<CaseRow>,
-    told: BTreeSet<i64>,
+    /// The case, and how many images its report did not know.
+    told: BTreeSet<(i64, u32)>,
 }
 
 impl Fresh {
@@ -20,12 +22,14 @@ impl Fresh {
 
     /// The case as it is now. Whether the bar says something else by that.
     pub fn hear(&mut self, row: &CaseRow) -> bool {
-        let signed = row.state == CaseState::Signed && row.steps.signed_us.is_some_and(|us| us >= self.since_us);
-        if !signed || row.steps.read_us.is_some() {
+        let now = |at: Option<i64>| at.is_some_and(|us| us >= self.since_us);
+        let news = now(row.steps.signed_us) || (row.late > 0 && now(row.late_us));
+        if row.state != CaseState::Signed || !news || row.steps.read_us.is_some() {
             return self.looked_at(row.case);
         }
-        let new = self.told.insert(row.case);
+        let new = self.told.insert((row.case, row.late + row.late_seen));
         if new {
+            self.looked_at(row.case);
             self.waiting.push(row.clone());
         }
         new
@@ -65,6 +69,32 @@ mod tests {
         assert_eq!((fresh.count(), fresh.newest().map(|row| row.case)), (1, Some(1)));
         assert!(!fresh.hear(&signed(1, 150)), "once");
         assert_eq!(fresh.count(), 1);
+    }
+
+    #[test]
+    fn images_after_signing_are_news_as_a_report_is_and_each_batch_again() {
+        let mut fresh = Fresh::since(100);
+        let mut row = signed(1, 50);
+        assert!(!fresh.hear(&row), "signed before");
+        (row.late, row.late_us) = (3, Some(120));
+        assert!(fresh.hear(&row));
+        assert!(!fresh.hear(&row), "once");
+        fresh.looked_at(1);
+        (row.late, row.late_us) = (5, Some(140));
+        assert!(fresh.hear(&row));
+        assert_eq!((fresh.count(), fresh.newest().map(|row| row.late)), (1, Some(5)));
+        (row.late, row.late_seen) = (0, 5);
+        assert!(fresh.hear(&row), "a doctor has answered for them");
+        assert_eq!(fresh.count(), 0);
+    }
+
+    #[test]
+    fn a_report_that_images_overtook_before_it_was_read_is_one_piece_of_news() {
+        let mut fresh = Fresh::since(100);
+        fresh.hear(&signed(1, 150));
+        let late = CaseRow { late: 2, late_us: Some(160), ..signed(1, 150) };
+        assert!(fresh.hear(&late));
+        assert_eq!((fresh.count(), fresh.newest().map(|row| row.late)), (1, Some(2)));
     }
 
     #[test]

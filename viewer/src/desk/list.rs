@@ -7,10 +7,11 @@ use std::time::Duration;
 use leptos::html::Div;
 use leptos::prelude::*;
 use web_sys::{HtmlElement, HtmlInputElement, KeyboardEvent};
+use wire::{CaseCounts, Role};
 
 use super::row::CaseLine;
 use super::store::{Load, Slot, Store, Tab};
-use crate::i18n::{fill, say, t};
+use crate::i18n::{Text, fill, say, t};
 use crate::ui::{JOURNEY_HEADS, empty, failed, icon, loading_rows};
 use crate::web;
 
@@ -27,6 +28,7 @@ pub fn CaseTable(of_center: bool) -> impl IntoView {
         <section class="cases" data-testid="cases">
             <div class="cases-head">
                 <Tabs/>
+                <NobodyReads/>
                 <Held/>
                 <Search/>
             </div>
@@ -58,11 +60,25 @@ fn Tabs() -> impl IntoView {
         view! {
             <button class="tab" data-testid=format!("tab-{}", tab.word()) aria-current=move || if store.tab.get() == tab { "true" } else { "false" }
                 on:click=move |_| store.tab.set(tab)>
-                {t(tab.name())}" "<span class="n">{move || store.counts.with(|counts| tab.count(counts))}</span>
+                {t(tab.name())}" "<span class="n">{move || store.counts.with(|counts| tab.count(counts.as_ref()?))}</span>
             </button>
         }
     };
     view! { <nav class="tabs">{Tab::ALL.map(tab).into_iter().collect_view()}</nav> }
+}
+
+/// What waits is not being read by anybody: the time left on its row would promise what nobody keeps.
+#[component]
+fn NobodyReads() -> impl IntoView {
+    let store = expect_context::<Store>();
+    let nobody = Memo::new(move |_| store.counts.with(|counts| counts.as_ref().is_some_and(nobody_reads)));
+    move || {
+        nobody.get().then(|| view! { <b class="amber small nobody" role="status" data-testid="nobody-reads">{icon("warn")}" "{t(say::NOBODY_READS)}</b> })
+    }
+}
+
+fn nobody_reads(counts: &CaseCounts) -> bool {
+    counts.on_duty == Some(0) && counts.in_progress > 0
 }
 
 #[component]
@@ -95,7 +111,7 @@ fn Search() -> impl IntoView {
         <label class="search">
             {icon("search")}
             <span class="sr">{t(say::SEARCH)}</span>
-            <input id="search" type="search" data-testid="search" placeholder=t(say::SEARCH) on:input=input on:keydown=leave/>
+            <input id="search" type="search" data-testid="search" placeholder=t(say::SEARCH) prop:value=store.query.get_untracked() on:input=input on:keydown=leave/>
             <kbd>"/"</kbd>
         </label>
     }
@@ -144,11 +160,20 @@ fn nothing(store: Store) -> impl IntoView {
         return empty("search", fill(say::EMPTY_SEARCH, &[&query]), t(say::EMPTY_SEARCH_DO), None).into_any();
     }
     if store.tab.get() == Tab::Today {
-        return empty("download", t(say::EMPTY_TODAY).to_owned(), t(say::EMPTY_TODAY_DO), None).into_any();
+        let role = store.app().me.with_untracked(|me| me.as_ref().map(|me| me.role));
+        return empty("download", t(say::EMPTY_TODAY).to_owned(), t(today_do(role)), None).into_any();
     }
     let button =
         view! { <button class="button" on:click=move |_| store.tab.set(Tab::Today)>{t(say::SHOW_TODAY)}</button> };
     empty("check", t(say::EMPTY_TAB).to_owned(), t(say::EMPTY_TAB_DO), Some(button.into_any())).into_any()
+}
+
+/// Only who stands at a device is told to press its button.
+const fn today_do(role: Option<Role>) -> Text {
+    match role {
+        Some(Role::Operator) => say::EMPTY_TODAY_DO,
+        _ => say::EMPTY_TODAY_WAIT,
+    }
 }
 
 /// Which rows are in the window, and how tall one is.
@@ -190,8 +215,18 @@ fn Rows(of_center: bool) -> impl IntoView {
         }
     };
     Effect::new(move |_| {
-        rows.track();
-        measure();
+        if let Some(rows) = rows.get() {
+            // Back from the images of a row: the list stands where it was left, and the keyboard in that row.
+            let stood_at = store.stood_at.try_update_value(Option::take).flatten();
+            if let Some(top) = stood_at {
+                rows.set_scroll_top(top as i32);
+            }
+            measure();
+            if let Some(case) = store.selected.get_untracked().filter(|_| stood_at.is_some()) {
+                let row = format!("[data-case='{case}']");
+                set_timeout(move || web::focus_selector(&row), Duration::ZERO);
+            }
+        }
     });
     let handle = window_event_listener(leptos::ev::resize, move |_| measure());
     on_cleanup(move || handle.remove());
@@ -212,7 +247,7 @@ fn Rows(of_center: bool) -> impl IntoView {
     let below = move || format!("{}px", (count.get() - range.get().1.min(count.get())) as f64 * seen.row.get());
     view! {
         <div class="case-rows" node_ref=rows role="table" aria-label=t(say::ALL_CASES) aria-rowcount=move || count.get().to_string()
-            data-rows="" data-testid="rows" on:scroll=move |_| measure() on:keydown=move |event| walk(&event, store)>
+            data-rows="" data-testid="rows" on:scroll=move |_| { measure(); store.top.set(seen.top.get_untracked()); } on:keydown=move |event| walk(&event, store)>
             <Heads/>
             <div style:height=above></div>
             <For each=visible key=|slot| slot.case children=move |slot| view! { <CaseLine line=slot of_center=of_center/> }/>
@@ -220,6 +255,47 @@ fn Rows(of_center: bool) -> impl IntoView {
             <p class="case-end label">{move || store.complete().then(|| fill(say::LIST_END, &[&count.get().to_string()]))}</p>
         </div>
     }
+}
+
+/// The keyboard goes to a row from wherever the page has nothing else for these keys: the chosen one, else the first in sight.
+pub fn enter(event: &KeyboardEvent) {
+    let here = web::active();
+    let place =
+        here.as_ref().map_or(Place::Page, |here| Place::of(|within| here.closest(within).ok().flatten().is_some()));
+    if !leads_to_rows(&event.key(), place) || web::typing() || web::dialog_open() {
+        return;
+    }
+    event.prevent_default();
+    let rows = ["[data-rows] [data-case][tabindex='0']", "[data-rows] [data-case]"];
+    if let Some(row) = rows.into_iter().find(|row| web::exists(row)) {
+        web::focus_selector(row);
+    }
+}
+
+/// Where the keyboard is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Place {
+    Page,
+    /// Its rows move by themselves.
+    Rows,
+    /// Arrows scroll it, or choose in it.
+    Panel,
+}
+
+impl Place {
+    fn of(within: impl Fn(&str) -> bool) -> Self {
+        if within("[data-case]") {
+            Place::Rows
+        } else if within(".panel, .menu, [role=radiogroup]") {
+            Place::Panel
+        } else {
+            Place::Page
+        }
+    }
+}
+
+fn leads_to_rows(key: &str, place: Place) -> bool {
+    matches!(key, "ArrowDown" | "ArrowUp") && place == Place::Page
 }
 
 /// Arrow keys move among the rows; Enter opens the one in focus.
@@ -238,5 +314,34 @@ fn walk(event: &KeyboardEvent, store: Store) {
     });
     if let Some(other) = other {
         web::focus_selector(&format!("[data-case='{other}']"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arrows_reach_the_rows_from_a_fresh_page_and_leave_other_places_alone() {
+        assert!(leads_to_rows("ArrowDown", Place::Page) && leads_to_rows("ArrowUp", Place::Page));
+        assert!(!leads_to_rows("Enter", Place::Page));
+        let place = |at: &'static str| Place::of(move |within| within.contains(at));
+        assert_eq!((place("[data-case]"), place(".panel"), place(".tabs")), (Place::Rows, Place::Panel, Place::Page));
+        assert!(!leads_to_rows("ArrowDown", Place::Rows) && !leads_to_rows("ArrowDown", Place::Panel));
+    }
+
+    #[test]
+    fn that_nobody_reads_is_said_where_something_waits() {
+        let counts = |on_duty, in_progress| CaseCounts { on_duty, in_progress, ..CaseCounts::default() };
+        assert!(nobody_reads(&counts(Some(0), 1)));
+        assert!(!nobody_reads(&counts(Some(0), 0)) && !nobody_reads(&counts(Some(1), 3)));
+        assert!(!nobody_reads(&counts(None, 3)), "nothing is known");
+    }
+
+    #[test]
+    fn only_who_has_a_device_is_told_to_send() {
+        assert_eq!(today_do(Some(Role::Operator)).zh, say::EMPTY_TODAY_DO.zh);
+        assert_eq!(today_do(Some(Role::Clinician)).zh, say::EMPTY_TODAY_WAIT.zh);
+        assert_eq!(today_do(Some(Role::Manager)).zh, say::EMPTY_TODAY_WAIT.zh);
     }
 }

@@ -5,9 +5,10 @@ use leptos::task::spawn_local;
 use wire::{CaseRow, CaseState, Role};
 
 use super::panel::{self, Shown};
+use super::row::exam;
 use super::store::Store;
 use crate::api::{self, Fault};
-use crate::i18n::{say, t};
+use crate::i18n::{fill, say, t};
 use crate::ui::{Dialog, icon};
 
 #[component]
@@ -45,12 +46,29 @@ pub fn Manage(row: Memo<Option<CaseRow>>, problem: RwSignal<Option<String>>, det
     }
 }
 
+fn holder(row: &CaseRow) -> String {
+    row.assignee.as_ref().map(|who| who.name.clone()).unwrap_or_default()
+}
+
+fn whose(row: &CaseRow) -> String {
+    fill(say::TAKE_BACK_WHOSE, &[&row.patient.name, &exam(row), &holder(row)])
+}
+
+/// A signature is void only where one was given.
+fn consequence(row: &CaseRow) -> String {
+    match row.state {
+        CaseState::Submitted => fill(say::TAKE_BACK_SIGNED, &[&holder(row)]),
+        _ => t(say::TAKE_BACK_HELD).to_owned(),
+    }
+}
+
 #[component]
 fn TakeBackDialog(row: CaseRow, asked: RwSignal<Option<CaseRow>>, on_confirm: Callback<CaseRow>) -> impl IntoView {
     let close = Callback::new(move |()| asked.set(None));
     view! {
         <Dialog title=t(say::TAKE_BACK_TITLE).to_owned() on_close=close testid="take-back-dialog">
-            <p>{t(say::TAKE_BACK_LEAD)}</p>
+            <p><b>{whose(&row)}</b></p>
+            <p>{consequence(&row)}</p>
             <div class="actions">
                 <button class="button" data-first="" on:click=move |_| asked.set(None)>{t(say::CANCEL)}" "<kbd>"Esc"</kbd></button>
                 <button class="button danger" data-testid="take-back-confirm" on:click=move |_| on_confirm.run(row.clone())>{t(say::TAKE_BACK)}</button>
@@ -72,4 +90,20 @@ pub(super) async fn done(
         store.app().notes(fault);
     }
     panel::load(store, detail, case).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read::testing;
+
+    #[test]
+    fn taking_back_names_whose_case_it_is_and_speaks_of_a_signature_only_where_one_was_given() {
+        let mut row = testing::row(1, wire::Urgency::Routine);
+        row.assignee = Some(wire::Person { id: 7, name: "郑样例".into(), title: String::new() });
+        assert!(whose(&row).contains("张测试") && whose(&row).contains("郑样例"));
+        assert!(!consequence(&row).contains("签名"));
+        row.state = CaseState::Submitted;
+        assert!(consequence(&row).contains("郑样例") && consequence(&row).contains("签名"));
+    }
 }

@@ -6,6 +6,7 @@ mod fresh;
 mod list;
 mod manage;
 mod panel;
+mod place;
 mod question;
 mod report;
 mod row;
@@ -15,6 +16,7 @@ use leptos::prelude::*;
 use wire::Role;
 
 pub use begun::KEYS as BEGUN;
+pub use place::forget as forget_place;
 pub use row::exam;
 
 use crate::app::App;
@@ -79,6 +81,8 @@ fn watch_keys(store: Store, opened: RwSignal<Option<Opened>>) {
         if web::pressed(&event, "/") && !web::typing() {
             event.prevent_default();
             web::focus_selector("#search");
+        } else if web::pressed(&event, "ArrowDown") || web::pressed(&event, "ArrowUp") {
+            list::enter(&event);
         } else if web::pressed(&event, "Escape") && !web::typing() {
             store.selected.set(None);
         } else if web::pressed(&event, "Ctrl+P") {

@@ -78,7 +78,21 @@ fn Case(case: i64, detail: Shown, editable: bool) -> impl IntoView {
     let history = Memo::new(move |_| of().map(|detail| detail.history).unwrap_or_default());
     let open = Memo::new(move |_| row.get().is_some_and(|row| row.state.is_open()));
     let problem = RwSignal::new(None::<String>);
+    // Opened with its signed words: read. What comes while it stands open is read once somebody touches it.
+    let told = StoredValue::new(None::<u32>);
+    let read = move || {
+        let words =
+            report.with_untracked(|report| report.as_ref().is_some_and(|report| report.state == ReportState::Signed));
+        let Some(row) = row.get_untracked().filter(|_| words) else { return };
+        let all = row.late + row.late_seen;
+        if told.get_value() != Some(all) {
+            told.set_value(Some(all));
+            store.read(case, row.steps.read_us.is_none());
+        }
+    };
+    read();
     view! {
+        <div on:pointerdown=move |_| read() on:wheel=move |_| read() on:keydown=move |_| read()>
         <header class="panel-head">
             {move || row.get().map(|row| view! {
                 <h2>{row.patient.name.clone()}</h2>
@@ -89,6 +103,9 @@ fn Case(case: i64, detail: Shown, editable: bool) -> impl IntoView {
         </header>
         {move || row.get().filter(|row| row.quarantined > 0).map(|row| quarantined(row.quarantined))}
         {move || row.get().filter(|row| row.late > 0 && row.state == CaseState::Signed).map(|row| outdated(row.late))}
+        {move || row.get().filter(answered).map(|row| view! {
+            <p class="quiet small" data-testid="late-answered">{icon("check")}" "{fill(say::LATE_ANSWERED, &[&row.late_seen.to_string()])}</p>
+        })}
         <Question case=case row=row editable=Signal::derive(move || editable && open.get()) problem=problem detail=detail/>
         {move || problem.get().map(|text| view! { <p class="problem" role="alert">{icon("warn")}<span>{text}</span></p> })}
         {move || (editable && open.get()).then(|| view! { <UrgencyChoice case=case row=row problem=problem detail=detail/> })}
@@ -100,7 +117,13 @@ fn Case(case: i64, detail: Shown, editable: bool) -> impl IntoView {
         {move || report.get().filter(|report| report.state == ReportState::Signed).map(|report| words(&report))}
         <PersonPart row=row changed=Callback::new(move |()| store.touched.update(|touched| *touched += 1))/>
         {move || happened(&history.get())}
+        </div>
     }
+}
+
+/// A doctor has answered for everything that came after signing.
+fn answered(row: &CaseRow) -> bool {
+    row.state == CaseState::Signed && row.late == 0 && row.late_seen > 0
 }
 
 fn images(row: &CaseRow) -> String {
@@ -206,5 +229,22 @@ fn happened(history: &[HistoryLine]) -> impl IntoView + use<> {
             <h3 class="sr">{t(say::HISTORY)}</h3>
             <ol class="small" data-testid="history">{history.iter().rev().map(line).collect_view()}</ol>
         </section>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read::testing;
+
+    #[test]
+    fn that_the_diagnosis_stands_is_said_while_nothing_newer_waits() {
+        let mut row = testing::row(1, Urgency::Routine);
+        (row.state, row.late_seen) = (CaseState::Signed, 3);
+        assert!(answered(&row));
+        row.late = 1;
+        assert!(!answered(&row));
+        (row.late, row.late_seen) = (0, 0);
+        assert!(!answered(&row));
     }
 }

@@ -1,11 +1,13 @@
 //! The signed report as it prints: the PDF in a sheet over the desk. It counts as read once it is on the screen, not before.
 
+use std::time::Duration;
+
 use leptos::html::Iframe;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::HtmlIFrameElement;
-use wire::{CaseRow, Role};
+use wire::CaseRow;
 
 use super::row::{exam, sex_age};
 use super::store::Store;
@@ -13,6 +15,9 @@ use crate::api::{self, Fault};
 use crate::i18n::{fill, say, t};
 use crate::ui::{Dialog, failed, icon, loading_rows};
 use crate::web;
+
+/// After this long a paper that came counts as on the screen.
+const QUIETLY_SHOWN: Duration = Duration::from_millis(1_500);
 
 /// A report on the screen.
 #[derive(Clone, PartialEq, Debug)]
@@ -22,6 +27,8 @@ pub struct Opened {
     title: String,
     number: Option<String>,
     unread: bool,
+    /// Images that came after it was signed and that nobody has answered for.
+    late: u32,
     /// Straight to the printer.
     print: bool,
 }
@@ -35,6 +42,7 @@ impl Opened {
             title: format!("{} {} ・ {}", row.patient.name, sex_age(row), exam(row)),
             number: report.number.clone(),
             unread: row.steps.read_us.is_none(),
+            late: row.late,
             print,
         })
     }
@@ -58,22 +66,8 @@ pub fn ReportSheet() -> impl IntoView {
     move || opened.get().map(|report| view! { <Sheet report=report on_close=close/> })
 }
 
-/// Tells the server once; people of the center reading along do not count as the site.
 fn seen(store: Store, report: &Opened) {
-    store.looked_at(report.case);
-    let role = store.app().me.get_untracked().map(|me| me.role);
-    if !report.unread || !matches!(role, Some(Role::Operator | Role::Clinician)) {
-        return;
-    }
-    let case = report.case;
-    spawn_local(async move {
-        // A failure leaves the row asking to be read: opening it again repeats this.
-        if api::mark_read(case).await.is_ok()
-            && let Ok(row) = api::case_row(case).await
-        {
-            store.patch(row);
-        }
-    });
+    store.read(report.case, report.unread);
 }
 
 /// The paper of `report`, fetched; asked for again by the callback.
@@ -120,7 +114,15 @@ fn Sheet(report: Opened, on_close: Callback<()>) -> impl IntoView {
     print_by_key(print);
     let looked = StoredValue::new(report.clone());
     let straight = report.print;
-    let shown = move || looked.with_value(|report| seen(store, report));
+    let shown = move || {
+        looked.try_with_value(|report| seen(store, report));
+    };
+    // Some browsers never say that a PDF inside a page has loaded.
+    Effect::new(move |_| {
+        if here.get() {
+            set_timeout(shown, QUIETLY_SHOWN);
+        }
+    });
     let loaded = move |_| {
         shown();
         if straight {
@@ -128,6 +130,7 @@ fn Sheet(report: Opened, on_close: Callback<()>) -> impl IntoView {
         }
     };
     let number = report.number.as_ref().map(|number| fill(say::REPORT_NUMBER, &[number]));
+    let late = (report.late > 0).then(|| fill(say::LATE_SIGNED_N, &[&report.late.to_string()]));
     let title = report.title.clone();
     let body = move || {
         match paper.get() {
@@ -158,6 +161,7 @@ fn Sheet(report: Opened, on_close: Callback<()>) -> impl IntoView {
             <header class="sheet-head">
                 <h2 class="clip">{report.title.clone()}</h2>
                 <span class="faint small">{number}</span>
+                {late.map(|late| view! { <b class="amber small" role="status" data-testid="sheet-late">{icon("warn")}" "{late}</b> })}
                 <span class="grow"></span>
                 <a class="button" href=path target="_blank" rel="noopener" data-testid="report-tab">{icon("ext")}{t(say::REPORT_NEW_TAB)}</a>
                 <button class="button primary" data-first="" data-testid="print" aria-disabled=move || (!here.get()).to_string()

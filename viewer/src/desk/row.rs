@@ -12,7 +12,7 @@ use crate::web;
 
 /// "男 45 岁".
 pub fn sex_age(row: &CaseRow) -> String {
-    format!("{} {}", t(i18n::sex(row.patient.sex)), i18n::age(row.patient.age))
+    format!("{} {}", t(i18n::sex(row.patient.sex)), i18n::age(row.patient.age)).trim().to_owned()
 }
 
 /// What was examined, in words; the modality where the device said nothing.
@@ -57,14 +57,14 @@ fn cells(row: &CaseRow, of_center: bool, opened: RwSignal<Option<Opened>>, begun
                 {row.patient.name.clone()}
                 {move || begun.get().then(|| view! { <span class="amber" data-testid="row-begun" title=t(say::QUESTION_BEGUN)>" "{icon("pen")}<span class="sr">{t(say::QUESTION_BEGUN)}</span></span> })}
             </b>
-            <span class="label cut">{sex_age(row)}{dotted_number(row)}</span>
+            <span class="label cut">{about(row)}</span>
         </span>
         <span class="c-exam" role="cell">
             <span class="clip exam">
                 {exam(row)}
                 {(row.quarantined > 0).then(|| view! { <span class="amber" title=fill(say::QUARANTINED_N, &[&row.quarantined.to_string()])>" "{icon("warn")}</span> })}
             </span>
-            <span class="label cut" title=clock::exact(row.exam_us)>{made(row, of_center)}{late(row)}</span>
+            <span class="label cut" title=clock::exact(row.exam_us)>{made(row, of_center)}</span>
         </span>
         <span class="c-journey" role="cell">{move || journey(&walked, now.get())}</span>
         {doctor(row)}
@@ -72,38 +72,40 @@ fn cells(row: &CaseRow, of_center: bool, opened: RwSignal<Option<Opened>>, begun
     }
 }
 
-/// Some devices send no number at all.
-fn dotted_number(row: &CaseRow) -> Option<impl IntoView + use<>> {
-    let known = Some(number_of(row)).filter(|number| !number.is_empty());
-    known.map(|known| view! { <i class="dot"></i>{number(known)} })
+/// Some devices send no number at all, some neither sex nor age: a dot stands only between two things.
+fn about(row: &CaseRow) -> impl IntoView + use<> {
+    let (person, known) = (sex_age(row), number_of(row));
+    let dot = (!person.is_empty() && !known.is_empty()).then(|| view! { <i class="dot"></i> });
+    view! { {person}{dot}{(!known.is_empty()).then(|| number(known))} }
 }
 
 fn number_of(row: &CaseRow) -> &str {
     if row.accession.is_empty() { &row.patient.pid } else { &row.accession }
 }
 
-/// For the center where and when; for a site, which knows where, when and how much.
-fn made(row: &CaseRow, of_center: bool) -> impl IntoView + use<> {
-    let when = clock::day_time(row.exam_us);
+/// For the center where and when; for a site, which knows where, when and how much. What came late stands in the place of
+/// the rest: a warning is never cut.
+fn made(row: &CaseRow, of_center: bool) -> AnyView {
+    let site = of_center.then(|| view! { <span class="clip">{row.site.name.clone()}</span><i class="dot"></i> });
+    if let Some(words) = late(row) {
+        return view! { {site}<b class="amber" data-testid="row-late">{icon("image")}" "{words}</b> }.into_any();
+    }
+    let when = clock::day_or_time(row.exam_us);
     let count = match row.state {
         CaseState::Arriving => t(say::UPLOADING).to_owned(),
         _ => fill(say::IMAGES_COUNT, &[&row.instances.to_string()]),
     };
     match (of_center, row.state) {
-        (false, _) => view! { <span class="clip">{format!("{when} ・ {count}")}</span> }.into_any(),
-        (true, CaseState::Arriving) => {
-            view! { <span class="clip">{row.site.name.clone()}</span>{format!(" ・ {count}")} }.into_any()
-        }
-        (true, _) => view! { <span class="clip">{row.site.name.clone()}</span>{format!(" ・ {when}")} }.into_any(),
+        (true, CaseState::Arriving) => view! { {site}<span>{count}</span> }.into_any(),
+        (true, _) => view! { {site}<span>{when}</span> }.into_any(),
+        (false, _) => view! { <span>{when}</span><i class="dot"></i><span class="clip">{count}</span> }.into_any(),
     }
 }
 
 /// Images that came after the study was complete, or after its report was signed.
-fn late(row: &CaseRow) -> Option<impl IntoView + use<>> {
+fn late(row: &CaseRow) -> Option<String> {
     let words = if row.state == CaseState::Signed { say::LATE_SIGNED_N } else { say::LATE_N };
-    (row.late > 0).then(|| {
-        view! { <b class="amber" data-testid="row-late">" "{icon("image")}{fill(words, &[&row.late.to_string()])}</b> }
-    })
+    (row.late > 0).then(|| fill(words, &[&row.late.to_string()]))
 }
 
 fn doctor(row: &CaseRow) -> impl IntoView + use<> {
@@ -139,5 +141,29 @@ fn next(row: &CaseRow, opened: RwSignal<Option<Opened>>) -> AnyView {
             let (now, from) = (clock::ticks().quarter, row.steps.complete_us.or(row.steps.arriving_us));
             view! { {move || time_left(now.get(), from, due)} }.into_any()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read::testing;
+
+    #[test]
+    fn who_has_no_age_is_not_followed_by_a_gap() {
+        let mut row = testing::row(1, wire::Urgency::Routine);
+        assert_eq!(sex_age(&row), "女 58 岁");
+        row.patient.age = None;
+        assert_eq!(sex_age(&row), "女");
+    }
+
+    #[test]
+    fn the_row_says_whether_images_came_before_or_after_signing() {
+        let mut row = testing::row(1, wire::Urgency::Routine);
+        assert_eq!(late(&row), None);
+        row.late = 3;
+        assert_eq!(late(&row).as_deref(), Some("又到 3 幅"));
+        row.state = CaseState::Signed;
+        assert_eq!(late(&row).as_deref(), Some("签署后又到 3 幅"));
     }
 }

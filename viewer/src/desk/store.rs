@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wire::{CaseCounts, CaseList, CaseRow, CaseState};
+use wire::{CaseCounts, CaseList, CaseRow, CaseState, Role};
 
 use super::begun;
 use super::fresh::Fresh;
+use super::place::{self, Left};
 use crate::api::{self, Fault};
 use crate::app::App;
 use crate::clock;
@@ -18,6 +19,7 @@ use crate::i18n::{Text, say};
 use crate::live::{self, Beat};
 use crate::web;
 
+const NOW_AND_THEN: Duration = Duration::from_secs(60);
 /// How long the bar speaks of a key just pressed.
 const SAID_FOR: Duration = Duration::from_secs(6);
 
@@ -74,6 +76,15 @@ impl Slot {
     }
 }
 
+fn unfound(query: &str, found: &[CaseRow], selected: Option<i64>) -> bool {
+    !query.is_empty() && selected.is_some_and(|case| found.iter().all(|row| row.case != case))
+}
+
+/// Whose reading is the township's.
+const fn is_site(role: Role) -> bool {
+    matches!(role, Role::Operator | Role::Clinician)
+}
+
 #[derive(Clone, Debug)]
 pub enum Load {
     Loading,
@@ -88,7 +99,8 @@ pub struct Store {
     pub query: RwSignal<String>,
     pub slots: RwSignal<Vec<Slot>>,
     pub load: RwSignal<Load>,
-    pub counts: RwSignal<CaseCounts>,
+    /// None until the center has said so.
+    pub counts: RwSignal<Option<CaseCounts>>,
     /// Rows that arrived while the pointer was over the list.
     pub held: RwSignal<Vec<CaseRow>>,
     pub selected: RwSignal<Option<i64>>,
@@ -101,6 +113,10 @@ pub struct Store {
     pub touched: RwSignal<u32>,
     /// Cases that changed and were not asked for yet.
     dirty: StoredValue<BTreeSet<i64>>,
+    /// How far the list is scrolled.
+    pub top: RwSignal<f64>,
+    /// How far it was when it was left, until it stands there again.
+    pub stood_at: StoredValue<Option<f64>>,
     next: RwSignal<Option<String>>,
     fetching: RwSignal<bool>,
     /// Answers of an older tab or search are dropped.
@@ -109,15 +125,20 @@ pub struct Store {
 
 impl Store {
     pub fn start(app: App) -> Self {
+        let account = app.me.with_untracked(|me| me.as_ref().map_or(0, |me| me.account));
+        let left = place::back(account);
+        let (tab, query) = left.as_ref().map_or((Tab::Today, String::new()), |left| (left.tab, left.query.clone()));
         let store = Self {
             app,
-            tab: RwSignal::new(Tab::Today),
-            query: RwSignal::new(String::new()),
+            tab: RwSignal::new(tab),
+            query: RwSignal::new(query),
+            top: RwSignal::new(left.as_ref().map_or(0.0, |left| left.top)),
+            stood_at: StoredValue::new(left.as_ref().map(|left| left.top)),
             slots: RwSignal::new(Vec::new()),
             load: RwSignal::new(Load::Loading),
-            counts: RwSignal::new(CaseCounts::default()),
+            counts: RwSignal::new(None),
             held: RwSignal::new(Vec::new()),
-            selected: RwSignal::new(None),
+            selected: RwSignal::new(left.and_then(|left| left.selected)),
             fresh: RwSignal::new(Fresh::since(clock::now_us())),
             dirty: StoredValue::new(BTreeSet::new()),
             said: RwSignal::new(None),
@@ -133,25 +154,49 @@ impl Store {
             store.reload();
         });
         store.follow();
+        on_cleanup(move || store.leave(account));
         store
+    }
+
+    /// The page goes away: what it shows is kept for the way back.
+    fn leave(self, account: i64) {
+        let place = (
+            self.tab.try_get_untracked(),
+            self.query.try_get_untracked(),
+            self.selected.try_get_untracked(),
+            self.top.try_get_untracked(),
+        );
+        if let (Some(tab), Some(query), Some(selected), Some(top)) = place {
+            place::leave(Left { account, tab, query, selected, top });
+        }
     }
 
     fn follow(self) {
         let polled = Rc::new(Cell::new(false));
         let refresh = {
             let polled = polled.clone();
-            live::gathered(Duration::from_millis(600), move || {
+            Rc::new(live::gathered(Duration::from_millis(600), move || {
                 let cases = self.dirty.try_update_value(std::mem::take).unwrap_or_default();
                 spawn_local(self.refresh(cases, polled.take()));
-            })
+            }))
         };
+        // Who is on duty is no site's event: it is looked at again now and then.
+        let again = {
+            let refresh = refresh.clone();
+            set_interval_with_handle(move || refresh(), NOW_AND_THEN)
+        };
+        on_cleanup(move || {
+            if let Ok(again) = again {
+                again.clear();
+            }
+        });
         live::listen(move |beat| {
             match beat {
                 Beat::Poll => polled.set(true),
                 Beat::Event(event) => match event.case {
                     Some(case) => self.dirty.update_value(|dirty| _ = dirty.insert(case)),
-                    // A study may have become a case just now.
-                    None if event.kind.starts_with("study.") => {}
+                    // A study may have become a case just now, or somebody may have come to read it.
+                    None if event.kind.starts_with("study.") || event.kind.starts_with("duty.") => {}
                     None => return,
                 },
             }
@@ -172,7 +217,8 @@ impl Store {
             }
             match answer {
                 Ok(list) => {
-                    self.counts.set(list.counts);
+                    self.counts.set(Some(list.counts));
+                    self.leave_unfound(&query, &list.cases);
                     self.next.set(list.next);
                     self.slots.set(list.cases.into_iter().map(Slot::new).collect());
                     self.load.set(Load::Ready);
@@ -183,6 +229,13 @@ impl Store {
                 }
             }
         });
+    }
+
+    /// A search that finds others leaves nobody beside the list who was not looked for.
+    fn leave_unfound(self, query: &str, found: &[CaseRow]) {
+        if self.selected.with_untracked(|selected| unfound(query, found, *selected)) {
+            self.selected.set(None);
+        }
     }
 
     /// The page after the last row, where there is one.
@@ -259,7 +312,7 @@ impl Store {
     }
 
     fn take(self, list: CaseList) {
-        self.counts.set(list.counts);
+        self.counts.set(Some(list.counts));
         if !matches!(self.load.get_untracked(), Load::Ready) {
             self.next.set(list.next);
             self.slots.set(list.cases.into_iter().map(Slot::new).collect());
@@ -331,6 +384,24 @@ impl Store {
         self.fresh.maybe_update(|fresh| fresh.hear(row));
     }
 
+    /// The signed words of a case are before somebody, on paper or on the page: one act, said to the center once. People of the
+    /// center reading along do not count as the site.
+    pub fn read(self, case: i64, unread: bool) {
+        self.looked_at(case);
+        let role = self.app.me.with_untracked(|me| me.as_ref().map(|me| me.role));
+        if !unread || !role.is_some_and(is_site) {
+            return;
+        }
+        spawn_local(async move {
+            // A failure leaves the row asking to be read: opening it again repeats this.
+            if api::mark_read(case).await.is_ok()
+                && let Ok(row) = api::case_row(case).await
+            {
+                self.patch(row);
+            }
+        });
+    }
+
     pub fn looked_at(self, case: i64) {
         self.fresh.maybe_update(|fresh| fresh.looked_at(case));
     }
@@ -368,6 +439,20 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_was_not_found_does_not_stay_beside_the_list() {
+        let found = [crate::read::testing::row(1, wire::Urgency::Routine)];
+        assert!(unfound("张", &found, Some(2)) && unfound("张", &[], Some(1)));
+        assert!(!unfound("张", &found, Some(1)) && !unfound("张", &found, None));
+        assert!(!unfound("", &[], Some(2)), "another tab is no search");
+    }
+
+    #[test]
+    fn only_the_site_reads_for_the_site() {
+        assert!(is_site(Role::Operator) && is_site(Role::Clinician));
+        assert!(!is_site(Role::Manager) && !is_site(Role::Reviewer));
+    }
 
     #[test]
     fn a_tab_counts_what_it_lists_or_nothing() {

@@ -96,4 +96,5 @@ super::table! {
     MACHINE_ACCOUNT: "这个账号给程序用", "This account is for programs";
     MACHINE_HELP: "请用令牌访问 /dicomweb 和 /api/v1；人请换自己的账号。", "Use tokens with /dicomweb and /api/v1; people sign in with their own account.";
     IMAGES_BACK: "回到列表", "Back to the list";
+    IMAGES_CLOSE: "关闭窗口", "Close window";
 }

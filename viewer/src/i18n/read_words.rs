@@ -7,7 +7,7 @@ super::table! {
     GO_OFF_DUTY: "暂停派单", "Pause assignment";
     NEXT_CASE: "下一例", "Next";
     QUEUED_N: "排队 {0}", "{0} queued";
-    WHY: "派给您：{0}", "Yours because: {0}";
+    WHY: "派给您：{0}", "Yours: {0}";
     OWN_RETURNED: "退回", "Sent back";
     OWN_REVIEW: "待审", "To review";
     OWN_OPEN: "打开最急的一例", "Open the most pressing one";
@@ -15,6 +15,7 @@ super::table! {
     OWN_FIRST_NOT: "不必先看它", "Not first after all";
     IDLE_WAITING: "等下一例", "Waiting for the next case";
     IDLE_WAITING_DO: "有合适的病例会自己打开，不用刷新。", "The next suitable case opens by itself; no need to reload.";
+    IDLE_CHOOSING: "正在打开下一例…", "Opening the next case…";
     IDLE_OFF: "您不在班", "You are off duty";
     IDLE_OFF_DO: "开始值班后，最急的一例会自己打开。", "Go on duty and the most pressing case opens by itself.";
     IDLE_QUEUED: "例在排队", "cases queued";
@@ -23,7 +24,9 @@ super::table! {
     IDLE_RETURNED: "退回给您的", "Sent back to you";
     IDLE_REVIEW: "等您审核的", "Waiting for your review";
     IDLE_OUTDATED: "签署后又到图像", "Images came after you signed";
-    IDLE_OUTDATED_DO: "报告里没有看过这些图像。请看一看；若改变诊断，请联系机构并另写补充报告，系统里眼下还不能写。", "Your report does not know these images. Look; if they change the diagnosis, call the site and write an addendum, which this system can't take yet.";
+    IDLE_OUTDATED_DO: "报告里没有看过这些图像。请看一看，诊断不变就在图像上按「看过，诊断不变」；要改，请联系机构并另写补充报告，系统里眼下还不能写。", "Your report does not know these images. Look, and say there whether the diagnosis stands; if not, call the site and write an addendum, which this system can't take yet.";
+    OUTDATED_NEWS: "{0} 的报告签署后又到 {1} 幅图像", "{1} images came after the report of {0} was signed";
+    OUTDATED_SEE: "在新窗口看", "Look in a new window";
     IDLE_RETURNED_NONE: "没有退回的报告", "Nothing was sent back";
     IDLE_REST: "还有 {0} 例，前面的审完就会列出", "{0} more; they come up as these are done";
     IDLE_REVIEW_NONE: "没有待审的报告", "Nothing waits for review";
@@ -58,6 +61,9 @@ super::table! {
     NOT_TAKEN: "中心没收下：{0}", "The center did not take it: {0}";
     SITE_SAYS: "临床问题", "Clinical question";
     SITE_SAYS_NONE: "机构没有写临床问题", "The site wrote no clinical question";
+    REVIEW_NOTE_BEFORE: "上次的审核意见", "Note at the last review";
+    REVIEW_CHANGED: "退回后的改动", "Changed since it was sent back";
+    REVIEW_UNCHANGED: "退回后文字没有改动", "The text has not changed since it was sent back";
     REVIEW_NOTE: "审核意见", "Reviewer's note";
     CHECK_BLANKS: "{0} 处未填", "{0} blank";
     CHECK_NO_BLANKS: "没有空处", "No blanks";
@@ -68,6 +74,8 @@ super::table! {
     UNFINISHED_IMPRESSION: "诊断意见还没写", "The impression is not written";
     UNFINISHED_LEAD: "现在还不能签署；到能签时再输密码。", "It cannot be signed yet; the password is asked for when it can.";
     UNFINISHED_BLANK_GO: "去第一处", "To the first";
+    UNFINISHED_KNOWN: "知道了", "I know";
+    UNFINISHED_HANDS_GO: "去看", "Look";
     UNFINISHED_IMPRESSION_GO: "去写", "Write it";
     CHECK_EMPTY: "{0}还没写", "{0} not written";
     NEWS_QUESTION: "机构改了临床问题", "The site changed the clinical question";
@@ -84,15 +92,18 @@ super::table! {
     SIGN_AND_NEXT: "签署后自动打开下一例", "The next case opens after signing";
     SUBMIT_AND_NEXT: "提交后自动打开下一例", "The next case opens after submitting";
     RETURN: "退回修改", "Send back";
+    RETURN_OF: "退回 {0} 的报告", "Send back the report of {0}";
     RETURN_NOTE: "请写明要改什么", "Say what should change";
     RETURN_NEED: "退回要写明理由", "A return needs its reason";
     REVIEW_OF: "{0} 写 ・ 等您审核", "By {0}, waiting for your review";
+    REVIEW_HANDS: "写过这份文字的：{0}", "Wrote in this text: {0}";
     REVIEW_READ_ONLY: "文字只读。要改的地方请用「退回修改」写明，由写报告的医师改。", "Read only. Say what should change with “Send back”; its writer changes it.";
     REVIEW_LEAVE: "先不审核", "Not now";
     SIGN_TITLE: "签署这份报告", "Sign this report";
     SUBMIT_TITLE: "提交审核", "Submit for review";
     SIGN_LEAD: "{0} ・ {1}。签署后不能再改。", "{0}, {1}. It cannot change afterwards.";
     SUBMIT_LEAD: "{0} ・ {1}。提交即您的签名，审核医师会再签一次。", "{0}, {1}. Submitting is your signature; the reviewer signs after you.";
+    WARNING_KNOWN: "看过了，仍要签", "Read it, sign all the same";
     SIGN_PASSWORD: "再输一次您的密码", "Your password once more";
     SIGN_DO: "签署", "Sign";
     SIGN_BUSY: "正在签署…", "Signing…";
@@ -106,9 +117,11 @@ super::table! {
     TO_REPORT: "切到报告", "To the report";
 
     LEASE_LOST: "这例已不在您手上", "This case is no longer yours";
-    LEASE_LOST_LEAD: "它已回到队列。您写的文字都在下面，可以复制。", "It went back to the queue. What you wrote is below; copy it.";
-    LEASE_LOST_LAPSED: "离开太久或网络断开，它已回到队列。您写的文字都在下面，可以复制。", "After a long pause or a broken line it went back to the queue. What you wrote is below; copy it.";
-    LEASE_LOST_TAKEN: "{0} 收回了这例，它已回到队列。您写的文字都在下面，可以复制。", "{0} took this case back; it is in the queue again. What you wrote is below; copy it.";
+    LEASE_LOST_LEAD: "它已回到队列。", "It went back to the queue.";
+    LEASE_LOST_LAPSED: "离开太久或网络断开，它已回到队列。", "After a long pause or a broken line it went back to the queue.";
+    LEASE_LOST_TAKEN: "{0} 收回了这例，它已回到队列。", "{0} took this case back; it is in the queue again.";
+    LEASE_LOST_TEXT: "您写的文字都在下面，可以复制。", "What you wrote is below; copy it.";
+    LEASE_LOST_BLANK: "您还没有写什么，没有文字丢失。", "You had written nothing; no text is lost.";
     LEASE_LOST_DUTY: "您仍在值班，关掉后接着派下一例。", "You are still on duty; the next case comes after closing.";
     LEASE_LOST_DO: "关掉这例", "Close this case";
     CONFLICT: "这份报告在两处被改过", "This report was changed in two places";
@@ -136,6 +149,9 @@ super::table! {
     SIGNED_NOW: "{0} 的报告已签署", "The report of {0} is signed";
     SUBMITTED_NOW: "{0} 的报告已提交审核", "The report of {0} is with the reviewer";
     RETURNED_NOW: "{0} 的报告已退回", "The report of {0} was sent back";
+    EARLIER_READ: "看这份报告", "Read its report";
+    EARLIER_CLOSE: "收起报告", "Close its report";
+    EARLIER_NONE: "这次检查没有已签署的报告", "It has no signed report";
     PATIENT_ID: "患者号", "Patient ID";
     EXAM_NUMBER: "检查号", "Exam no.";
     VIEWPORT_LABEL: "图像区", "Image area";
@@ -166,6 +182,7 @@ super::table! {
     KEY_OPEN: "打开", "Open";
     KEY_PRINT: "打印报告", "Print the report";
     KEY_CLOSE: "关闭", "Close";
+    KEY_STANDS: "签署后到的图像看过，诊断不变", "Late images seen; the diagnosis stands";
     KEY_HELP: "全部按键", "All keys";
     KEY_BAR: "看新报告", "Read the new report";
 }

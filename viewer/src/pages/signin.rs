@@ -20,6 +20,8 @@ use crate::web;
 
 /// The last login used on this machine; never a password.
 const KNOWN: &str = "yunying.login";
+/// How often it is asked how the center is.
+const AGAIN: Duration = Duration::from_secs(20);
 /// Seconds a login rests when the server says too many tries and not how long.
 const REST: u32 = 60;
 
@@ -48,7 +50,20 @@ impl Rests {
 #[component]
 pub fn SignInPage() -> impl IntoView {
     let status = RwSignal::new(None::<Result<Status, Fault>>);
-    spawn_local(async move { status.set(Some(api::status().await)) });
+    let ask = move || {
+        spawn_local(async move {
+            let answer = api::status().await;
+            status.try_set(Some(answer));
+        });
+    };
+    ask();
+    // A page may stand here for hours: what it says of the center is never older than this.
+    let again = set_interval_with_handle(ask, AGAIN);
+    on_cleanup(move || {
+        if let Ok(again) = again {
+            again.clear();
+        }
+    });
     view! {
         <main class="signin" data-testid="signin">
             <Picture status=status/>
@@ -110,10 +125,11 @@ struct Entry {
     rest: Memo<u32>,
     /// Rises when a login was told to wait.
     told: RwSignal<u32>,
+    status: Answered,
 }
 
 impl Entry {
-    fn new(app: App, known: String) -> Self {
+    fn new(app: App, known: String, status: Answered) -> Self {
         let (login, told) = (RwSignal::new(known), RwSignal::new(0));
         let second = clock::ticks().second;
         let rest = Memo::new(move |_| {
@@ -129,6 +145,7 @@ impl Entry {
             problem: RwSignal::new(None),
             rest,
             told,
+            status,
         }
     }
 
@@ -162,6 +179,9 @@ impl Entry {
     }
 
     fn refused(self, login: &str, fault: &Fault) {
+        if let Some(down) = down(fault) {
+            self.status.set(Some(Err(down)));
+        }
         if fault.status() == 429 {
             let seconds = fault.retry_after().unwrap_or(REST);
             RESTS.with_borrow_mut(|rests| rests.begin(login, seconds, clock::now_us()));
@@ -177,7 +197,7 @@ impl Entry {
 #[component]
 fn Form(status: Answered) -> impl IntoView {
     let app = expect_context::<App>();
-    let entry = Entry::new(app, web::recall(KNOWN).unwrap_or_default());
+    let entry = Entry::new(app, web::recall(KNOWN).unwrap_or_default(), status);
     let first = if entry.login.get_untracked().is_empty() { "#login" } else { "#password" };
     set_timeout(move || web::focus_selector(first), Duration::ZERO);
     let submit = move |event: SubmitEvent| {
@@ -283,6 +303,11 @@ fn said(rest: u32, problem: Option<String>) -> Option<String> {
     }
 }
 
+/// The center itself did not answer: what was heard of it before is no longer so.
+fn down(fault: &Fault) -> Option<Fault> {
+    fault.passing().then(|| fault.clone())
+}
+
 fn help(status: Answered) -> String {
     let phone = status.with(|status| match status {
         Some(Ok(status)) => status.help_phone.clone(),
@@ -322,6 +347,16 @@ mod tests {
     use super::*;
 
     const SECOND: i64 = 1_000_000;
+
+    #[test]
+    fn a_center_that_does_not_answer_is_not_called_well_and_a_wrong_password_is_no_outage() {
+        let said = |status| {
+            let problem = wire::Problem { code: "x".into(), title: String::new(), status, detail: None };
+            down(&Fault::Refused(problem, None))
+        };
+        assert_eq!(down(&Fault::Offline), Some(Fault::Offline));
+        assert!(said(503).is_some() && said(401).is_none() && said(429).is_none());
+    }
 
     #[test]
     fn who_guessed_too_often_waits_and_nobody_else_on_the_machine() {

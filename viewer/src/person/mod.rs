@@ -13,6 +13,7 @@ use crate::api;
 use crate::app::App;
 use crate::clock;
 use crate::i18n::{self, fill, say, t};
+use crate::read::EarlierReport;
 use crate::ui::icon;
 
 /// What is known of one case's person.
@@ -153,6 +154,7 @@ fn prior(prior: &Prior, beside: bool) -> impl IntoView + use<> {
         <li data-testid="prior">
             <time title=clock::exact(prior.exam_us)>{clock::day_time(prior.exam_us)}</time>" "{exam}" "<span class="quiet">{prior.site.name.clone()}</span>
             <br/><span class="label" title=prior.at_us.map(clock::exact)>{how(prior.how, &prior.by)}</span>
+            {prior.case.filter(|_| beside).map(|case| view! { " "<EarlierReport case=case/> })}
         </li>
     }
 }

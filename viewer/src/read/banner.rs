@@ -20,7 +20,7 @@ pub fn Banner(room: Room) -> impl IntoView {
                     <Patient row=active.row.clone()/>
                     <div class="banner-cell why">
                         {urgency_chip(active.row.urgency)}
-                        <span class="label clip">{if writing { fill(say::WHY, &[&active.why]) } else { active.why.clone() }}</span>
+                        {why(writing, &active.why)}
                     </div>
                     <Countdown row=active.row/>
                 }
@@ -32,6 +32,12 @@ pub fn Banner(room: Room) -> impl IntoView {
             <div class="banner-cell last"><PersonMenu/><DutyButton room=room/></div>
         </header>
     }
+}
+
+/// Two lines at most where there is little room; the whole of it on hover.
+fn why(writing: bool, reason: &str) -> impl IntoView + use<> {
+    let words = if writing { fill(say::WHY, &[reason]) } else { reason.to_owned() };
+    view! { <span class="label why-words" title=words.clone()>{words.clone()}</span> }
 }
 
 #[component]
@@ -82,7 +88,8 @@ fn Next(room: Room) -> impl IntoView {
     let coming = Memo::new(move |_| {
         room.desk.with(|desk| {
             let desk = desk.as_ref()?;
-            let own = room.own_next(desk).map(|(row, own)| (row, Some(own)));
+            let own = room.own_next(desk).or_else(|| room.own_first(desk).filter(|_| !desk.on_duty));
+            let own = own.map(|(row, own)| (row, Some(own)));
             // A case just taken out of these hands heads the queue again; on the screen it still stands.
             let open = room.active.with(|active| active.as_ref().map(|active| active.row.case));
             own.or_else(|| Some((desk.next.clone().filter(|row| Some(row.case) != open)?, None)))

@@ -7,8 +7,11 @@ use leptos::task::spawn_local;
 use wire::{CaseRow, Shown, StudyImages};
 
 use super::news::{self, news, set_apart};
+use super::region;
 use super::room::Room;
 use crate::api::{self, Fault};
+use crate::app::images_beside;
+use crate::web;
 
 impl Room {
     /// The open case as the center has it now.
@@ -73,11 +76,29 @@ impl Room {
             if let Some(active) = active {
                 self.asked_anew.update(|anew| *anew |= active.row.question != row.question);
                 active.row = row;
-                active.images = Arc::new(images);
+                active.images = Arc::new(news::marked(&active.images, images));
             }
         });
+        let images = self.news.with_untracked(|news| news.as_ref().is_some_and(|news| news.images > 0));
         self.news.set(None);
         self.said.set(None);
+        if images {
+            // What came is looked at, not typed over.
+            region::take_keyboard();
+        }
+    }
+
+    /// What is new: of the open case first, else of a report signed before, in a window of its own.
+    pub fn see_what_is_new(self) {
+        if self.news.with_untracked(Option::is_some) {
+            self.see_news();
+        } else if let Some(case) = self.overtaken_case() {
+            web::open_beside(&images_beside(case));
+        }
+    }
+
+    fn overtaken_case(self) -> Option<i64> {
+        self.desk.with_untracked(|desk| desk.as_ref().and_then(news::overtaken).map(|row| row.case))
     }
 
     /// What of the open case is on the screen, for a signature.

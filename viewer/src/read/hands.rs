@@ -24,6 +24,13 @@ fn words(hand: &Hand) -> String {
     }
 }
 
+/// Short enough for one line: everybody by name, the time of the latest only.
+fn line(others: &[Hand]) -> String {
+    let Some((latest, before)) = others.split_last() else { return String::new() };
+    let names = before.iter().map(|hand| format!("{}、", hand.who.name)).collect::<String>();
+    names + &words(latest)
+}
+
 /// Says whose draft it is until the reader has answered, and after that still does.
 #[component]
 pub fn HandsLine(room: Room) -> impl IntoView {
@@ -34,10 +41,11 @@ pub fn HandsLine(room: Room) -> impl IntoView {
     };
     move || {
         let others = others.get();
-        let lines = others.iter().map(words).collect::<Vec<_>>().join("；");
+        let lines = line(&others);
+        let whole = others.iter().map(words).collect::<Vec<_>>().join("；");
         (!others.is_empty()).then(|| view! {
             <p class="restored small" role="status" data-testid="hands">
-                {icon("pen")}<span class="grow">{lines}</span>
+                {icon("pen")}<span class="grow clip" title=whole>{lines}</span>
                 {move || match room.hands_seen.get() {
                     true => view! { <span class="quiet">{icon("check")}{t(say::HANDS_SEEN)}</span> }.into_any(),
                     false => view! { <button class="linkish" data-testid="hands-seen" on:click=seen>{t(say::HANDS_SEE)}</button> }.into_any(),
@@ -54,6 +62,13 @@ mod tests {
 
     fn hand(id: i64) -> Hand {
         Hand { who: wire::Person { id, name: format!("医师{id}"), title: String::new() }, at_us: Some(id) }
+    }
+
+    #[test]
+    fn two_writers_fit_one_line_and_both_are_named() {
+        let untimed = |id| Hand { at_us: None, ..hand(id) };
+        assert_eq!(line(&[untimed(3), untimed(5)]), "医师3、医师5 写的草稿");
+        assert_eq!(line(&[]), "");
     }
 
     #[test]

@@ -42,7 +42,7 @@ fn Waiting(room: Room) -> impl IntoView {
         <div class="idle" data-testid="idle" data-duty=move || on.get().to_string()>
             <section class="idle-card">
                 {move || icon(if on.get() { "clock" } else { "cup" })}
-                <h2>{by_duty(say::IDLE_OFF, say::IDLE_WAITING)}</h2>
+                <h2>{move || t(if room.choosing.get() { say::IDLE_CHOOSING } else if on.get() { say::IDLE_WAITING } else { say::IDLE_OFF })}</h2>
                 <p class="quiet">{by_duty(say::IDLE_OFF_DO, say::IDLE_WAITING_DO)}</p>
                 <button class="button big" class:primary=move || !on.get() data-testid="duty-big"
                     on:click=move |_| room.set_duty(!on.get_untracked())>{by_duty(say::GO_ON_DUTY, say::GO_OFF_DUTY)}" "<kbd>"P"</kbd></button>

@@ -1,9 +1,11 @@
 //! The reading room: image and report side by side, one case at a time, everything from the keyboard.
 
 mod banner;
+mod changed;
 mod changes;
 mod checks;
 mod draft;
+mod earlier;
 mod editor;
 mod hands;
 mod idle;
@@ -14,6 +16,7 @@ mod opening;
 mod pane;
 mod region;
 mod room;
+mod said;
 mod sides;
 mod sign;
 mod slots;
@@ -23,13 +26,16 @@ pub mod testing;
 mod trouble;
 mod turn;
 mod unfinished;
+mod warned;
 
 use leptos::prelude::*;
 
+pub use earlier::EarlierReport;
 pub use keep::NOTES;
 pub use region::{ImageRegion, viewer_study};
 
 use crate::app::App;
+use crate::clock;
 use crate::i18n::{fill, say, t};
 use crate::ui::{KeyLine, KeysOverlay, icon};
 use crate::{viewport, web};
@@ -38,6 +44,7 @@ use idle::{IdleDesk, OpeningCase};
 use news::News;
 use pane::{Asked, EDITORS, ReportPane, SavedAloud, ask};
 use room::{Purpose, Room};
+use said::{Said, Tone};
 use sign::Asking;
 use trouble::Trouble;
 
@@ -137,6 +144,11 @@ fn watch_keys(room: Room, asked: RwSignal<Option<Asked>>, in_report: ReadSignal<
             }
             return;
         }
+        if web::pressed(&event, "F4") && !event.repeat() {
+            event.prevent_default();
+            room.see_what_is_new();
+            return;
+        }
         let Some(active) = room.active.get_untracked() else { return };
         let writing = matches!(active.purpose, Purpose::Write { .. });
         let two = active.signatures_needed > 1;
@@ -152,9 +164,6 @@ fn watch_keys(room: Room, asked: RwSignal<Option<Asked>>, in_report: ReadSignal<
         } else if web::pressed(&event, "F2") {
             event.prevent_default();
             web::focus_selector("#template");
-        } else if web::pressed(&event, "F4") {
-            event.prevent_default();
-            room.see_news();
         } else if web::pressed(&event, "F10") || (writing && web::pressed(&event, "Ctrl+Enter")) {
             event.prevent_default();
             // The writer's signature under a report that needs two is its submission.
@@ -176,14 +185,47 @@ fn insert_measurement(room: Room) {
 /// What the reader has not seen of the open case; until then nobody signs.
 #[component]
 fn NewsLine(room: Room) -> impl IntoView {
+    // Beside a case only: the idle page lists them all.
+    let overtaken = Memo::new(move |_| {
+        let open = room.active.with(Option::is_some);
+        room.desk.with(|desk| {
+            desk.as_ref().filter(|_| open).and_then(news::overtaken).map(|row| (row.patient.name.clone(), row.late))
+        })
+    });
     view! {
         <span role="status" class="news">
-            {move || room.news.get().map(|news| view! {
-                <span class="amber" data-testid="news">{icon("warn")}" "{news_words(&news)}</span>
-                <button class="linkish" data-testid="news-see" on:click=move |_| room.see_news()>{t(say::NEWS_SEE)}" "<kbd>"F4"</kbd></button>
-            })}
+            {move || match (room.news.get(), overtaken.get()) {
+                (Some(news), _) => Some(view! {
+                    <span class="amber" data-testid="news">{icon("warn")}" "{news_words(&news)}</span>
+                    <button class="linkish" data-testid="news-see" on:click=move |_| room.see_news()>{t(say::NEWS_SEE)}" "<kbd>"F4"</kbd></button>
+                }.into_any()),
+                (None, Some((name, late))) => Some(view! {
+                    <span class="amber" data-testid="overtaken">{icon("warn")}" "{fill(say::OUTDATED_NEWS, &[&name, &late.to_string()])}</span>
+                    <button class="linkish" data-testid="overtaken-see" on:click=move |_| room.see_what_is_new()>{t(say::OUTDATED_SEE)}" "<kbd>"F4"</kbd></button>
+                }.into_any()),
+                (None, None) => None,
+            }}
         </span>
     }
+}
+
+/// What came of a key just pressed, for as long as it is true of the screen.
+#[component]
+fn SaidLine(room: Room) -> impl IntoView {
+    let second = clock::ticks().second;
+    let said = Memo::new(move |_| {
+        let open = room.active.with(|active| active.as_ref().map(|active| active.row.case));
+        let now = second.get().max(untrack(clock::now_us));
+        room.said.get().filter(|said| said.stands(now, open))
+    });
+    let shown = |said: Said| {
+        let (tone, mark) = match said.tone {
+            Tone::Done => ("done", "check"),
+            Tone::Refused => ("amber", "warn"),
+        };
+        view! { <span class=tone>{icon(mark)}</span>" "{said.words} }
+    };
+    view! { <span role="status" class="clip" data-testid="said">{move || said.get().map(shown)}</span> }
 }
 
 /// The line at the foot: what just happened, who has the keyboard.
@@ -194,7 +236,7 @@ fn Strip(room: Room, in_report: ReadSignal<bool>, keys: RwSignal<bool>) -> impl 
         <footer class="strip small" data-testid="strip">
             <NewsLine room=room/>
             <SavedAloud draft=room.draft/>
-            <span role="status" class="clip" data-testid="said">{move || room.said.get().map(|words| view! { <span class="done">{icon("check")}</span>" "{words} })}</span>
+            <SaidLine room=room/>
             {move || room.desk.with(Option::is_some).then(|| room.fault.get()).flatten().map(|fault| view! { <span class="amber clip" role="alert">{icon("warn")}" "{fault.text()}</span> })}
             <span class="grow"></span>
             {move || open().then(|| {

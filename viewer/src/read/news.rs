@@ -1,6 +1,6 @@
 //! What changed around the open case since it was put on the screen: what is signed must have been seen. Pure.
 
-use wire::{CaseRow, Shown};
+use wire::{CaseRow, Desk, Shown, StudyImages};
 
 /// What the reader has not seen yet.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -20,6 +20,22 @@ pub fn news(seen: &CaseRow, now: &CaseRow) -> Option<News> {
     let question = seen.question != now.question;
     let images = now.instances.saturating_sub(seen.instances);
     (question || images > 0).then_some(News { question, images })
+}
+
+/// The images that were not on the screen before are marked on it.
+pub fn marked(seen: &StudyImages, mut now: StudyImages) -> StudyImages {
+    let ids = |images: &StudyImages| -> Vec<i64> {
+        images.series.iter().flat_map(|series| &series.instances).map(|image| image.instance).collect()
+    };
+    let known = ids(seen);
+    let came = ids(&now).into_iter().filter(|id| !known.contains(id));
+    now.late = seen.late.iter().copied().chain(came).collect();
+    now
+}
+
+/// The report the reader has signed that images came after since, the latest: said beside any case.
+pub fn overtaken(desk: &Desk) -> Option<&CaseRow> {
+    desk.outdated.first()
 }
 
 /// Urgency and due time may change under the reader: the banner says so at once, as nothing is signed of them.
@@ -52,6 +68,27 @@ mod tests {
         assert_eq!(news(&seen, &asked), Some(News { question: true, images: 0 }));
         let late = CaseRow { instances: 23, ..seen.clone() };
         assert_eq!(news(&seen, &late), Some(News { question: false, images: 3 }));
+    }
+
+    #[test]
+    fn what_came_while_a_case_was_read_is_marked_and_stays_so() {
+        let slices = |count: usize| {
+            let one = || crate::viewport::testing::attrs(1, &[], true);
+            crate::viewport::testing::study(vec![(0..count).map(|_| one()).collect()])
+        };
+        let first = marked(&slices(20), slices(22));
+        assert_eq!(first.late, [21, 22]);
+        assert_eq!(marked(&first, slices(23)).late, [21, 22, 23]);
+        assert!(marked(&slices(20), slices(20)).late.is_empty());
+    }
+
+    #[test]
+    fn a_report_that_images_overtook_is_news_whatever_is_open() {
+        let mut desk = testing::desk();
+        assert_eq!(overtaken(&desk), None);
+        desk.outdated = vec![CaseRow { late: 3, ..testing::row(4, Routine) }, testing::row(5, Routine)];
+        assert_eq!(overtaken(&desk).map(|row| row.case), Some(4));
+        assert!(concerns("case.outdated", Some(9), Some(3)) && concerns("case.late_answered", Some(9), Some(3)));
     }
 
     #[test]

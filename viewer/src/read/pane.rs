@@ -3,8 +3,9 @@
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use web_sys::{HtmlSelectElement, KeyboardEvent};
-use wire::{CaseRow, Template};
+use wire::{CaseRow, ReportBody, Returned, Template};
 
+use super::changed::{Line, changed};
 use super::checks;
 use super::draft::{Draft, Saved, Unsent};
 use super::editor::{Editor, ReadText, first_blank, jump};
@@ -51,6 +52,11 @@ pub fn ReportPane(room: Room, active: Active, asked: RwSignal<Option<Asked>>) ->
     let row = Memo::new(move |_| room.active.with(|active| active.as_ref().map(|active| active.row.clone())));
     let templates = (!review).then(|| Offer::of(&active.row));
     let note = active.report.as_ref().map(|report| report.note.clone()).filter(|note| !note.is_empty());
+    let before = active
+        .report
+        .as_ref()
+        .filter(|_| review)
+        .and_then(|report| report.returned.as_ref().map(|was| again(was, report)));
     view! {
         <aside class="pane" aria-label=t(say::REPORT_TITLE) data-testid="pane" on:keydown=on_key>
             <header class="pane-head">
@@ -62,6 +68,8 @@ pub fn ReportPane(room: Room, active: Active, asked: RwSignal<Option<Asked>>) ->
             <div class="pane-body">
                 {question(room, &active)}
                 {note.map(|note| view! { <section class="note"><span class="label">{t(say::REVIEW_NOTE)}</span><p data-testid="review-note">{note}</p></section> })}
+                {before}
+                {review.then(|| hands_of(&active))}
                 {(!review).then(|| view! { <HandsLine room=room/> })}
                 {templates.map(|(offer, load)| no_templates(offer, load))}
                 {move || draft.restored.get().then(|| view! { <p class="restored small" role="status">{icon("refresh")}{t(say::RESTORED)}</p> })}
@@ -120,6 +128,34 @@ fn aside_line(count: usize, asked: RwSignal<Option<Asked>>) -> Option<impl IntoV
 fn writer(active: &Active) -> impl IntoView + use<> {
     let name = active.row.assignee.as_ref().map(|who| who.name.clone()).unwrap_or_default();
     view! { <span class="label" data-testid="review-of">{fill(say::REVIEW_OF, &[&name])}</span> }
+}
+
+/// Everybody whose words a reviewer would put a name to, where they are more than one.
+fn hands_of(active: &Active) -> Option<impl IntoView + use<>> {
+    let writers = active.report.as_ref().map(|report| report.writers.as_slice()).unwrap_or_default();
+    let names: Vec<&str> = writers.iter().map(|hand| hand.who.name.as_str()).collect();
+    (names.len() > 1).then(|| {
+        let names = names.join("、");
+        view! { <p class="restored small" data-testid="review-hands">{icon("pen")}<span>{fill(say::REVIEW_HANDS, &[&names])}</span></p> }
+    })
+}
+
+/// What a reviewer said the last time, and what was changed since: not all has to be read as if it were new.
+fn again(was: &Returned, now: &ReportBody) -> impl IntoView + use<> {
+    let changed = changed(was, now);
+    let none = changed.is_empty();
+    let line = |line: Line| match line {
+        Line::Gone(text) => view! { <p class="was-gone"><del>{text}</del></p> }.into_any(),
+        Line::New(text) => view! { <p class="was-new"><ins>{text}</ins></p> }.into_any(),
+    };
+    view! {
+        <section class="note" data-testid="review-again">
+            <span class="label">{t(say::REVIEW_NOTE_BEFORE)}</span>
+            <p>{was.note.clone()}</p>
+            <span class="label">{t(if none { say::REVIEW_UNCHANGED } else { say::REVIEW_CHANGED })}</span>
+            {changed.into_iter().map(line).collect_view()}
+        </section>
+    }
 }
 
 /// Why the text is not at the center, for everybody to see and hear; that it works again, for those who only hear. Never the
@@ -362,7 +398,8 @@ fn write_actions(room: Room, asked: RwSignal<Option<Asked>>) -> impl IntoView {
 
 /// The button that ends the writing, and the one that gives the case back.
 fn writer_lets_go(two: bool, room: Room, asked: RwSignal<Option<Asked>>) -> impl IntoView {
-    let ready = move || Unfinished::of(room).is_none();
+    let waits = Memo::new(move |_| Unfinished::of(room));
+    let ready = move || waits.get().is_none();
     let (what, mark, word, key, after, testid) = if two {
         (Asked::Submit, "review", say::SUBMIT, "Ctrl+Enter", say::SUBMIT_AND_NEXT, "submit")
     } else {
@@ -374,7 +411,10 @@ fn writer_lets_go(two: bool, room: Room, asked: RwSignal<Option<Asked>>) -> impl
                 on:click=move |_| ask(what, room, asked)>{icon(mark)}{t(word)}" "<kbd>{key}</kbd></button>
             <button class="button big" data-testid="release" title=t(say::RELEASE_LEAD) on:click=move |_| asked.set(Some(Asked::Release))>{icon("undo")}{t(say::RELEASE)}</button>
         </div>
-        <p class="label">{t(after)}</p>
+        {move || match waits.get() {
+            Some(what) => view! { <p class="label amber" data-testid="sign-waits">{icon("warn")}" "{what.title()}</p> }.into_any(),
+            None => view! { <p class="label">{t(after)}</p> }.into_any(),
+        }}
     }
 }
 

@@ -16,10 +16,13 @@ use super::loss::{self, Loss};
 use super::news::{News, concerns};
 use super::opening::Opening;
 use super::region::not_yet_whole;
+use super::said::Said;
+use super::sides;
 use super::sign;
-use super::turn::{Own, PutOff, Wishes, most_pressing, next_up};
+use super::turn::{Own, PutOff, Wishes, before_the_queue, begins, may_say_free, most_pressing, next_up};
 use crate::api::{self, Fault};
 use crate::app::App;
+use crate::clock;
 use crate::i18n::{Text, fill};
 use crate::live::{self, Beat};
 use crate::viewport::ViewerHandle;
@@ -64,7 +67,7 @@ pub struct Room {
     /// The reader knows whose draft they go on with.
     pub hands_seen: RwSignal<bool>,
     /// What just happened, for the line at the foot of the page.
-    pub said: RwSignal<Option<String>>,
+    pub said: RwSignal<Option<Said>>,
     pub draft: Draft,
     /// What the viewport says of the image on the screen.
     pub viewer: ViewerHandle,
@@ -74,7 +77,7 @@ pub struct Room {
     /// Cases the reader was done with on this page.
     pub done: RwSignal<Vec<i64>>,
     /// Between two cases: what comes next is being looked up.
-    choosing: RwSignal<bool>,
+    pub choosing: RwSignal<bool>,
     /// The last event the desk on the page reflects.
     reflects: StoredValue<i64>,
     /// Rises with each case; the heartbeat of an older one ends itself.
@@ -140,11 +143,16 @@ impl Room {
 
     /// Asks what is in hand; an idle desk opens what it was given.
     pub fn refresh(self) {
+        let on_duty = self.desk.try_with_untracked(|known| may_say_free(known.as_ref())) == Some(true);
         spawn_local(async move {
-            match api::desk(self.free()).await {
+            match api::desk(on_duty && self.free()).await {
                 Ok(desk) => {
+                    let begins = self.desk.try_with_untracked(|known| begins(known.as_ref(), &desk)) == Some(true);
                     self.take(desk);
                     self.open_if_idle();
+                    if begins && self.free() {
+                        self.next();
+                    }
                 }
                 Err(fault) => self.failing(fault),
             }
@@ -194,6 +202,14 @@ impl Room {
         self.put_off.with(|put_off| {
             let wishes = Wishes { asked: self.wanted.get(), put_off, open };
             next_up(desk, wishes).map(|(row, own)| (row.clone(), own))
+        })
+    }
+
+    /// What a shift would begin with. Tracks what its reader said of it.
+    pub fn own_first(self, desk: &Desk) -> Option<(CaseRow, Own)> {
+        self.put_off.with(|put_off| {
+            let wishes = Wishes { put_off, ..Wishes::default() };
+            before_the_queue(desk, wishes).map(|(row, own)| (row.clone(), own))
         })
     }
 
@@ -307,6 +323,12 @@ impl Room {
         !self.hands_seen.get() && !self.others().is_empty()
     }
 
+    /// Tracks what does not keep the report from being signed and must have been read before it is.
+    pub fn warning(self) -> Option<String> {
+        let draft = self.draft;
+        draft.findings.with(|findings| draft.impression.with(|impression| sides::warning(findings, impression)))
+    }
+
     /// Tracks whether the open case's report needs a reviewer's signature after its writer's.
     pub fn needs_two(self) -> bool {
         self.active.with(|active| active.as_ref().is_some_and(|active| active.signatures_needed > 1))
@@ -348,7 +370,7 @@ impl Room {
         let Some(active) = self.active.try_get_untracked().flatten().filter(|active| active.row.case == case) else {
             return;
         };
-        self.said.set(Some(fill(said, &[&active.row.patient.name])));
+        self.said.set(Some(Said::done(fill(said, &[&active.row.patient.name]), clock::now_us())));
         self.draft.settled();
         self.done.update(|done| done.push(case));
         self.close();

@@ -4,6 +4,8 @@
 //! organ normal does not carry an impression that calls it ill. Where nothing can be compared nothing is said: a mark that
 //! stands for nothing is worse than none.
 
+use crate::i18n::{fill, say};
+
 /// What comparing the two texts came to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Sides {
@@ -122,6 +124,14 @@ const ILL: &[&str] = &[
     "不完整",
     "不通畅",
 ];
+
+/// What a signer has to have read before signing: the impression speaks of a side the findings do not.
+pub fn warning(findings: &str, impression: &str) -> Option<String> {
+    match compare(findings, impression) {
+        Sides::Missing(side) => Some(fill(say::CHECK_SIDES_DIFFER, &[&side])),
+        Sides::Nothing | Sides::Agree => None,
+    }
+}
 
 pub fn compare(findings: &str, impression: &str) -> Sides {
     let (said, meant) = (mentions(findings), mentions(impression));

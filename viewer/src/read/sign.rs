@@ -2,16 +2,20 @@
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use web_sys::{HtmlInputElement, HtmlTextAreaElement, SubmitEvent};
+use wasm_bindgen::JsCast;
+use web_sys::{HtmlFormElement, HtmlInputElement, HtmlTextAreaElement, KeyboardEvent, SubmitEvent};
 use wire::{CaseDetail, CaseState, ReportState, ReturnRequest, SignRequest};
 
 use super::draft::NotSaved;
 use super::keep;
 use super::pane::Asked;
 use super::room::{Active, Purpose, Room};
+use super::said::Said;
 use super::trouble::AsideDialog;
 use super::unfinished::{Unfinished, UnfinishedDialog};
+use super::warned::{Unread, Warned};
 use crate::api::{self, Fault};
+use crate::clock;
 use crate::i18n::{Text, fill, say, t};
 use crate::ui::{Dialog, icon};
 use crate::web;
@@ -99,7 +103,7 @@ async fn refused(room: Room, active: &Active, fault: Fault) -> Ended {
         "needs_review" | "needs_no_review" => {
             room.look_at_rule(active.row.case).await;
             let rule = if fault.code() == "needs_review" { say::RULE_TWO } else { say::RULE_ONE };
-            room.said.set(Some(t(rule).to_owned()));
+            room.said.set(Some(Said::refused(rule, active.row.case, clock::now_us())));
             return Ended::Moot;
         }
         _ => {}
@@ -147,14 +151,15 @@ fn SignDialog(room: Room, active: Active, what: Asked, on_close: Callback<()>) -
     let password = RwSignal::new(String::new());
     let busy = RwSignal::new(false);
     let problem = RwSignal::new(None::<String>);
+    let unread = Unread::of(untrack(|| room.warning()));
     let login = room.app.me.with_untracked(|me| me.as_ref().map(|me| me.login.clone()).unwrap_or_default());
     let words = fill(lead, &[&active.row.patient.name, &active.row.exam]);
     let on_close = unless(busy, on_close);
     let submit = move |event: SubmitEvent| {
         event.prevent_default();
         let secret = password.get_untracked();
-        if secret.is_empty() || busy.get_untracked() {
-            web::focus_selector("#sign-password");
+        if unread.waits() || secret.is_empty() || busy.get_untracked() {
+            web::focus_selector("[data-testid=sign-dialog] [data-first]");
             return;
         }
         busy.set(true);
@@ -183,14 +188,16 @@ fn SignDialog(room: Room, active: Active, what: Asked, on_close: Callback<()>) -
         <Dialog title=t(title).to_owned() on_close=on_close testid="sign-dialog">
             <form on:submit=submit>
                 <p>{words}</p>
+                <Warned unread=unread/>
                 <input class="sr" type="text" name="username" autocomplete="username" tabindex="-1" aria-hidden="true" prop:value=login/>
                 <label for="sign-password">{t(say::SIGN_PASSWORD)}</label>
-                <input id="sign-password" class="field" type="password" autocomplete="current-password" data-first="" data-testid="sign-password"
+                <input id="sign-password" class="field" type="password" autocomplete="current-password" data-testid="sign-password"
+                    data-first=move || (!unread.waits()).then_some("") disabled=move || unread.waits()
                     prop:value=move || password.get() on:input=move |event| password.set(event_target::<HtmlInputElement>(&event).value())/>
                 {move || problem.get().map(|text| view! { <p class="problem" role="alert" data-testid="sign-problem">{icon("warn")}<span>{text}</span></p> })}
                 <div class="actions">
                     <button type="button" class="button" disabled=move || busy.get() on:click=move |_| on_close.run(())>{t(say::CANCEL)}" "<kbd>"Esc"</kbd></button>
-                    <button type="submit" class="button primary" data-testid="sign-confirm" disabled=move || busy.get()>
+                    <button type="submit" class="button primary" data-testid="sign-confirm" disabled=move || busy.get() || unread.waits()>
                         {icon("sign")}{move || t(if busy.get() { say::SIGN_BUSY } else { act })}" "<kbd>"Enter"</kbd>
                     </button>
                 </div>
@@ -266,18 +273,28 @@ fn ReturnDialog(room: Room, active: Active, on_close: Callback<()>) -> impl Into
         }
     };
     view! {
-        <Dialog title=t(say::RETURN).to_owned() on_close=on_close testid="return-dialog">
-            <form on:submit=send>
+        <Dialog title=fill(say::RETURN_OF, &[&active.row.patient.name]) on_close=on_close testid="return-dialog">
+            <form on:submit=send on:keydown=send_by_key>
                 <label for="return-note">{t(say::RETURN_NOTE)}</label>
                 <textarea id="return-note" class="field" rows="4" maxlength="1000" data-first="" data-testid="return-note"
                     prop:value=note.get_untracked() on:input=typed></textarea>
                 {move || problem.get().map(|text| view! { <p class="problem" role="alert">{icon("warn")}<span>{text}</span></p> })}
                 <div class="actions">
                     <button type="button" class="button" disabled=move || busy.get() on:click=move |_| on_close.run(())>{t(say::CANCEL)}" "<kbd>"Esc"</kbd></button>
-                    <button type="submit" class="button primary" data-testid="return-confirm" disabled=move || busy.get()>{icon("undo")}{t(say::RETURN)}</button>
+                    <button type="submit" class="button primary" data-testid="return-confirm" disabled=move || busy.get()>{icon("undo")}{t(say::RETURN)}" "<kbd>"Ctrl+Enter"</kbd></button>
                 </div>
             </form>
         </Dialog>
+    }
+}
+
+/// Enter makes a new line in a note; with Ctrl it sends it.
+fn send_by_key(event: KeyboardEvent) {
+    if web::pressed(&event, "Ctrl+Enter")
+        && let Some(form) = event.current_target().and_then(|form| form.dyn_into::<HtmlFormElement>().ok())
+    {
+        event.prevent_default();
+        form.request_submit().ok();
     }
 }
 

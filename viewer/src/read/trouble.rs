@@ -25,19 +25,22 @@ pub fn Trouble(room: Room) -> impl IntoView {
 
 #[component]
 fn LeaseLost(room: Room) -> impl IntoView {
-    let text = room.draft.whole();
-    let shown = text.clone();
+    let text = Some(room.draft.whole()).filter(|text| !text.trim().is_empty());
+    let about = t(if text.is_some() { say::LEASE_LOST_TEXT } else { say::LEASE_LOST_BLANK });
+    let kept = text.clone().map(|text| {
+        view! { <textarea class="field kept" rows="9" readonly=true aria-label=t(say::REPORT_TITLE) prop:value=text></textarea> }
+    });
     let on_duty = Memo::new(move |_| room.desk.with(|desk| desk.as_ref().is_some_and(|desk| desk.on_duty)));
     // Esc does not throw text away: the way out is a button that says so.
     let stay = Callback::new(|()| ());
     view! {
         <Dialog title=t(say::LEASE_LOST).to_owned() on_close=stay testid="lease-lost">
             // It may come up under somebody's typing: no key of theirs may close it.
-            <p tabindex="-1" data-first="" data-testid="lease-lost-why">{move || room.loss.with(Loss::words)}</p>
+            <p tabindex="-1" data-first="" data-testid="lease-lost-why">{move || room.loss.with(Loss::words)}" "{about}</p>
             {move || on_duty.get().then(|| view! { <p class="quiet">{t(say::LEASE_LOST_DUTY)}</p> })}
-            <textarea class="field kept" rows="9" readonly=true aria-label=t(say::REPORT_TITLE) prop:value=shown></textarea>
+            {kept}
             <div class="actions">
-                {copy_button(text)}
+                {text.map(copy_button)}
                 <button class="button" data-testid="lease-lost-close" on:click=move |_| room.close()>{t(say::LEASE_LOST_DO)}</button>
             </div>
         </Dialog>

@@ -27,17 +27,29 @@ pub struct Wishes<'a> {
 
 /// The caller's own work that comes next; `None`: the queue does.
 pub fn next_up<'a>(desk: &'a Desk, wishes: Wishes) -> Option<(&'a CaseRow, Own)> {
-    let Wishes { asked, put_off, open } = wishes;
-    if let Some(first) = asked.and_then(|own| most_pressing(desk, own, open)) {
+    if let Some(first) = wishes.asked.and_then(|own| most_pressing(desk, own, wishes.open)) {
         return Some(first);
     }
-    if !desk.on_duty {
-        return None;
-    }
+    if desk.on_duty { before_the_queue(desk, wishes) } else { None }
+}
+
+/// Own work that goes before the queue, for whoever is on duty or is about to be.
+pub fn before_the_queue<'a>(desk: &'a Desk, Wishes { put_off, open, .. }: Wishes) -> Option<(&'a CaseRow, Own)> {
     let fresh = all(desk, open).filter(|(row, _)| !put_off.contains(&(row.case, row.version)));
     let (row, own) = fresh.min_by_key(rank)?;
     let queue_is_more_urgent = desk.next.as_ref().is_some_and(|next| next.urgency < row.urgency);
     (!queue_is_more_urgent).then_some((row, own))
+}
+
+/// Whether the page may say that the queue's next case can come. Not before it knows of its shift: with the first word of that
+/// the center gives a case away, and own work would wait behind it.
+pub fn may_say_free(known: Option<&Desk>) -> bool {
+    known.is_some_and(|desk| desk.on_duty)
+}
+
+/// A shift has begun that the page did not know of: own work is looked through first.
+pub fn begins(known: Option<&Desk>, now: &Desk) -> bool {
+    now.on_duty && !may_say_free(known)
 }
 
 /// The one of its kind to begin with.
@@ -128,6 +140,24 @@ mod tests {
         desk.returned = vec![row(3, Stat)];
         assert_eq!(up(&desk, None, &[]), None);
         assert_eq!(up(&desk, Some(Own::Returned), &[]), Some(3));
+    }
+
+    #[test]
+    fn going_on_duty_brings_up_own_work_before_the_queue_is_asked_for_a_case() {
+        let mut off = desk();
+        off.on_duty = false;
+        (off.to_review, off.next) = (vec![row(2, Stat)], Some(row(9, Routine)));
+        let on = Desk { on_duty: true, ..off.clone() };
+        assert!(!may_say_free(None) && !may_say_free(Some(&off)), "or a case comes before the review");
+        assert!(begins(None, &on) && begins(Some(&off), &on));
+        assert!(!begins(Some(&on), &on) && !begins(Some(&on), &off) && !begins(None, &off));
+        assert!(may_say_free(Some(&on)));
+        assert_eq!(
+            before_the_queue(&off, Wishes::default()).map(|(row, _)| row.case),
+            Some(2),
+            "the idle page names it"
+        );
+        assert_eq!(up(&off, None, &[]), None, "and nothing opens by itself until then");
     }
 
     #[test]

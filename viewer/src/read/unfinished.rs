@@ -10,7 +10,7 @@ use super::editor::first_blank;
 use super::hands;
 use super::pane::{EDITORS, blanks};
 use super::room::{Purpose, Room};
-use crate::i18n::{fill, say, t};
+use crate::i18n::{Text, fill, say, t};
 use crate::ui::{Dialog, icon};
 use crate::web;
 
@@ -46,13 +46,24 @@ impl Unfinished {
         }
     }
 
-    fn title(self) -> String {
+    pub fn title(self) -> String {
         match self {
             Self::News => t(say::NEWS_FIRST).to_owned(),
             Self::Hands => t(say::HANDS_FIRST).to_owned(),
             Self::Image => t(say::CHECK_PREVIEW).to_owned(),
             Self::Blanks(blanks) => fill(say::UNFINISHED_BLANKS, &[&blanks.to_string()]),
             Self::Impression => t(say::UNFINISHED_IMPRESSION).to_owned(),
+        }
+    }
+
+    /// What its button says, where there is somewhere to go; else the dialog is only to be known of.
+    fn way(self, writing: bool) -> Option<Text> {
+        match self {
+            Self::News => Some(say::NEWS_SEE),
+            Self::Hands => Some(say::UNFINISHED_HANDS_GO),
+            Self::Blanks(_) if writing => Some(say::UNFINISHED_BLANK_GO),
+            Self::Impression if writing => Some(say::UNFINISHED_IMPRESSION_GO),
+            Self::Image | Self::Blanks(_) | Self::Impression => None,
         }
     }
 
@@ -69,7 +80,7 @@ impl Unfinished {
 }
 
 /// Whether a key does anything in this dialog.
-fn acts(key: &str) -> bool {
+pub fn acts(key: &str) -> bool {
     matches!(key, "Enter" | "Escape" | "Tab")
 }
 
@@ -78,12 +89,8 @@ pub fn UnfinishedDialog(room: Room, what: Unfinished, on_close: Callback<()>) ->
     let writing = room
         .active
         .with_untracked(|active| active.as_ref().is_some_and(|a| matches!(a.purpose, Purpose::Write { .. })));
-    let word = match what {
-        Unfinished::News => say::NEWS_SEE,
-        Unfinished::Blanks(_) if writing => say::UNFINISHED_BLANK_GO,
-        Unfinished::Impression if writing => say::UNFINISHED_IMPRESSION_GO,
-        _ => say::CLOSE,
-    };
+    let way = what.way(writing);
+    let (word, mark) = way.map_or((say::UNFINISHED_KNOWN, "check"), |word| (word, "eye"));
     let go = move |_| {
         on_close.run(());
         // The dialog gives the focus back to where it was; this comes after.
@@ -100,8 +107,8 @@ pub fn UnfinishedDialog(room: Room, what: Unfinished, on_close: Callback<()>) ->
             <Dialog title=what.title() on_close=on_close testid="unfinished">
                 <p>{t(say::UNFINISHED_LEAD)}</p>
                 <div class="actions">
-                    <button class="button" on:click=move |_| on_close.run(())>{t(say::CANCEL)}" "<kbd>"Esc"</kbd></button>
-                    <button class="button primary" data-first="" data-testid="unfinished-go" on:click=go>{icon("pen")}{t(word)}" "<kbd>"Enter"</kbd></button>
+                    {way.map(|_| view! { <button class="button" on:click=move |_| on_close.run(())>{t(say::CANCEL)}" "<kbd>"Esc"</kbd></button> })}
+                    <button class="button primary" data-first="" data-testid="unfinished-go" on:click=go>{icon(mark)}{t(word)}" "<kbd>"Enter"</kbd></button>
                 </div>
             </Dialog>
         </div>
@@ -120,6 +127,18 @@ mod tests {
         assert_eq!(Unfinished::first(false, false, false, 4, false), Some(Unfinished::Blanks(4)));
         assert_eq!(Unfinished::first(false, false, false, 0, true), Some(Unfinished::Impression));
         assert_eq!(Unfinished::first(false, false, false, 0, false), None);
+    }
+
+    #[test]
+    fn the_button_leads_somewhere_or_says_no_more_than_that_it_was_read() {
+        let says = |what: Unfinished, writing| what.way(writing).map(|word| word.zh);
+        assert_eq!(says(Unfinished::Hands, true), Some("去看"));
+        assert_eq!(says(Unfinished::Blanks(2), true), Some("去第一处"));
+        for (what, writing) in
+            [(Unfinished::Image, true), (Unfinished::Blanks(2), false), (Unfinished::Impression, false)]
+        {
+            assert_eq!(says(what, writing), None, "{what:?}");
+        }
     }
 
     #[test]

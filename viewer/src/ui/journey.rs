@@ -32,12 +32,16 @@ fn current(row: &CaseRow, now: i64) -> Now {
             at(1, "queue", say::COL_QUEUE, place.unwrap_or_else(|| since(steps.queued_us)))
         }
         CaseState::Assigned => at(2, "user", crate::i18n::S_ASSIGNED, since(steps.assigned_us)),
-        CaseState::Opened => at(2, "eye", say::COL_READ, since(steps.opened_us)),
-        CaseState::Drafted => at(2, "pen", crate::i18n::S_DRAFTED, since(steps.opened_us.or(steps.drafted_us))),
+        CaseState::Opened => at(2, "eye", say::COL_READ, since(reading_since(row))),
+        CaseState::Drafted => at(2, "pen", crate::i18n::S_DRAFTED, since(reading_since(row).or(steps.drafted_us))),
         CaseState::Returned => Now { tone: "now wait", ..at(2, "undo", say::RETURNED, since(steps.returned_us)) },
         CaseState::Submitted => {
             let who = row.reviewer.as_ref().map(|who| format!("{} {}", who.name, t(say::COL_REVIEW)));
             at(3, "review", say::COL_REVIEW, who.unwrap_or_else(|| since(steps.submitted_us)))
+        }
+        CaseState::Signed if row.late > 0 => {
+            let came = fill(say::LATE_N, &[&row.late.to_string()]);
+            Now { tone: "now wait alarm", ..at(4, "warn", say::COL_SIGNED, came) }
         }
         CaseState::Signed => signed(steps.signed_us, now),
         CaseState::Stored => {
@@ -59,16 +63,28 @@ fn signed(signed_us: Option<i64>, now: i64) -> Now {
     }
 }
 
-/// When each of the five steps was behind the case.
+/// Since when the holder of now reads it: the first opening may have been another's, before the case was given on.
+fn reading_since(row: &CaseRow) -> Option<i64> {
+    row.steps.opened_us.map(|opened| opened.max(row.steps.assigned_us.unwrap_or(opened)))
+}
+
+/// When each of the five steps was behind the case. A case that went back has some of its steps from its first way and some
+/// from the last: time never runs backwards along the row.
 fn passed(row: &CaseRow) -> [Option<i64>; 5] {
     let steps = &row.steps;
-    [
+    let mut passed = [
         steps.complete_us.or(steps.arriving_us),
         steps.assigned_us.or(steps.queued_us),
         steps.submitted_us.or(steps.drafted_us).or(steps.opened_us),
         steps.submitted_us.and(steps.signed_us),
         steps.signed_us,
-    ]
+    ];
+    let mut before = i64::MIN;
+    for at in passed.iter_mut().flatten() {
+        *at = before.max(*at);
+        before = *at;
+    }
+    passed
 }
 
 pub fn journey(row: &CaseRow, now: i64) -> impl IntoView + use<> {
@@ -107,5 +123,30 @@ fn cell(step: usize, here: &Now, passed: Option<i64>) -> AnyView {
         .into_any()
     } else {
         view! { <span class="step future"><i class="ring"></i></span> }.into_any()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read::testing;
+
+    #[test]
+    fn a_case_that_was_given_on_does_not_run_backwards() {
+        let mut row = testing::row(1, wire::Urgency::Routine);
+        (row.steps.complete_us, row.steps.opened_us, row.steps.assigned_us) = (Some(1), Some(20), Some(40));
+        assert_eq!(reading_since(&row), Some(40));
+        assert_eq!(passed(&row)[..3], [Some(1), Some(40), Some(40)]);
+        row.steps.submitted_us = Some(60);
+        assert_eq!(passed(&row)[..3], [Some(1), Some(40), Some(60)]);
+    }
+
+    #[test]
+    fn images_after_signing_are_said_at_the_step_that_does_not_know_them() {
+        let mut row = testing::row(1, wire::Urgency::Routine);
+        (row.state, row.late, row.steps.signed_us) = (CaseState::Signed, 5, Some(0));
+        let said = current(&row, 0);
+        assert_eq!((said.step, said.icon, said.tone), (4, "warn", "now wait alarm"));
+        assert!(said.below.contains('5'));
     }
 }

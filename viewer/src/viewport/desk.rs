@@ -1,6 +1,6 @@
 //! What the panes of one viewport share: the open study, its frames, the tool in hand, the measurements.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -43,6 +43,8 @@ pub struct Open {
     pub stacks: Vec<Stack>,
     /// Of each stack.
     pub names: Vec<String>,
+    /// Instances that came later than what was looked at before.
+    late: HashSet<i64>,
     /// Of each instance, its frames' in turn, or one for all of them.
     attrs: HashMap<i64, Vec<Arc<ImageAttrs>>>,
 }
@@ -54,7 +56,8 @@ impl Open {
         let frames = |attrs: ImageAttrs| attrs.into_frames().into_iter().map(Arc::new).collect();
         let attrs = all.filter_map(|i| i.attrs.clone().map(|attrs| (i.instance, frames(attrs)))).collect();
         let names = names::names(&study.images, &stacks);
-        Self { study, stacks, names, attrs }
+        let late = study.images.late.iter().copied().collect();
+        Self { study, stacks, names, late, attrs }
     }
 
     pub fn slot(&self, at: At) -> Option<Slot> {
@@ -67,6 +70,23 @@ impl Open {
 
     pub fn instance(&self, slot: Slot) -> &InstanceImage {
         &self.series(slot).instances[slot.instance]
+    }
+
+    /// It came late, and nobody has answered for it.
+    pub fn is_late(&self, slot: Slot) -> bool {
+        self.late.contains(&slot.key.instance)
+    }
+
+    /// How many of a stack's places show a late one.
+    pub fn late_in(&self, stack: usize) -> usize {
+        self.stacks.get(stack).map_or(0, |stack| stacks::count_of(stack, &self.late))
+    }
+
+    /// Where the first of the late ones is that were not known.
+    fn first_late(&self, known: &HashSet<i64>) -> Option<At> {
+        let new = &self.late - known;
+        let (stack, slot) = stacks::first_of(&self.stacks, &new)?;
+        Some(At { stack, slot })
     }
 
     pub fn attrs(&self, key: FrameKey) -> Option<Arc<ImageAttrs>> {
@@ -214,7 +234,8 @@ impl Desk {
         self.store.get_value()
     }
 
-    /// Shows another study, or the same one grown by late images: then everything stays where it is.
+    /// Shows another study, or the same one grown by late images: then everything stays where it is, and the pane in focus
+    /// goes to the first of them.
     pub fn open(&self, study: Option<Arc<ViewerStudy>>) {
         let before = self.open.get_untracked();
         let Some(study) = study else {
@@ -263,10 +284,11 @@ impl Desk {
     }
 
     fn begin(&self, open: Arc<Open>) {
-        let first = stacks::opening(&open.stacks);
+        let late = open.first_late(&HashSet::new());
+        let first = late.map_or_else(|| stacks::opening(&open.stacks), |late| late.stack);
         let at = |stack: usize| At { stack, slot: open.stacks.get(stack).map_or(0, stacks::opening_slot) };
         let second = if first + 1 < open.stacks.len() { first + 1 } else { 0 };
-        self.panes[0].reset(at(first));
+        self.panes[0].reset(late.unwrap_or_else(|| at(first)));
         self.panes[1].reset(at(second));
         let films = open.stacks.iter().filter(|s| s.slots.len() == 1 && is_film(&open, s)).count();
         self.layout.set(if films >= 2 { 2 } else { 1 });
@@ -282,7 +304,13 @@ impl Desk {
                 pane.at.set(at);
             }
         }
+        let came = fresh.first_late(&old.late);
         self.open.set(Some(fresh));
+        if let Some(at) = came {
+            let pane = self.focused_untracked();
+            self.show_stack(pane, at.stack);
+            self.go(pane, at.slot);
+        }
     }
 
     /// Puts a stack into a pane, as it was left, or as it opens.

@@ -17,11 +17,18 @@ pub fn Header(desk: Desk, pane: Pane) -> impl IntoView {
     let when = move || desk.open.with(|o| o.as_ref().map(|o| o.study.when.clone()));
     let series = move || series_words(desk, &pane.shown.get()?);
     let place = move || place_words(desk, &pane.shown.get()?);
+    let late = move || {
+        let shown = pane.shown.get()?;
+        desk.open.with(|open| open.as_ref().is_some_and(|open| open.is_late(shown.slot))).then(|| {
+            view! { <b class="vp-late" data-testid="late-slice">{say("新到", "New")}</b> }
+        })
+    };
     view! {
         <header class="vp-head" hidden=move || desk.open.with(Option::is_none)>
             <span class="vp-mark">{mark}</span>
             <b class="vp-when">{when}</b>
             <span class="vp-series">{series}</span>
+            {late}
             <span class="vp-place">{place}</span>
         </header>
     }

@@ -38,6 +38,8 @@ mod words;
 mod workers;
 
 pub use keys::KEYS;
+#[cfg(test)]
+pub use stacks::tests as testing;
 
 pub use api::{Measured, Quality, Shown, ViewerHandle, ViewerState, ViewerStudy};
 

@@ -36,6 +36,9 @@ fn thumbnail(desk: Desk, open: &Arc<Open>, n: usize) -> impl IntoView + use<> {
     let is_clip = stack.times.is_some();
     let label = open.names.get(n).cloned().unwrap_or_default();
     let title = format!("{label} · {}", series.description.trim());
+    let late = open.late_in(n);
+    let late = (late > 0)
+        .then(|| view! { <b class="vp-late" data-testid="late-series">{format!("{} {late}", say("新", "New"))}</b> });
     let frames = if is_clip { format!("▶ {count}") } else { count.to_string() };
     let canvas = NodeRef::<html::Canvas>::new();
     let drawn = StoredValue::new(false);
@@ -68,6 +71,7 @@ fn thumbnail(desk: Desk, open: &Arc<Open>, n: usize) -> impl IntoView + use<> {
                 <canvas node_ref=canvas width="1" height="1"></canvas>
                 {move || is_bad().then(|| view! { <span class="vp-thumb-bad">{say("无法显示", "Not shown")}</span> })}
             </span>
+            {late}
             <span class="vp-thumb-words"><span>{label}</span><span>{frames}</span></span>
         </button>
     }

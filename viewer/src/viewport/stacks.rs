@@ -2,6 +2,8 @@
 //!
 //! Slices of a volume make one stack; every clip, radiograph or still is a stack of its own, as a thumbnail shows it.
 
+use std::collections::HashSet;
+
 use wire::{Delivery, ImageAttrs, InstanceImage, SeriesImages, StudyImages};
 
 /// One frame: what is fetched, cached and drawn.
@@ -70,6 +72,17 @@ pub fn opening(stacks: &[Stack]) -> usize {
 /// Where in its stack a study opens, and what a thumbnail shows: the middle of a volume, the first frame of a clip.
 pub fn opening_slot(stack: &Stack) -> usize {
     if stack.times.is_some() { 0 } else { stack.slots.len() / 2 }
+}
+
+/// The first place, in the order of stacks, that shows one of `instances`.
+pub fn first_of(stacks: &[Stack], instances: &HashSet<i64>) -> Option<(usize, usize)> {
+    let in_stack = |stack: &Stack| stack.slots.iter().position(|slot| instances.contains(&slot.key.instance));
+    stacks.iter().enumerate().find_map(|(n, stack)| Some((n, in_stack(stack)?)))
+}
+
+/// How many places of a stack show one of them.
+pub fn count_of(stack: &Stack, instances: &HashSet<i64>) -> usize {
+    stack.slots.iter().filter(|slot| instances.contains(&slot.key.instance)).count()
 }
 
 /// Single-frame images, nearly all with a place in the patient.
@@ -176,7 +189,7 @@ pub mod tests {
                 })
                 .collect(),
         });
-        StudyImages { study: 1, study_uid: "1".into(), series: series.collect() }
+        StudyImages { study: 1, study_uid: "1".into(), late: Vec::new(), series: series.collect() }
     }
 
     #[test]
@@ -190,6 +203,16 @@ pub mod tests {
         assert_eq!((opening(&all), opening_slot(&all[1]), opening_slot(&all[2])), (1, 10, 0));
         let stills_and_clip = vec![attrs(1, &[], false), attrs(30, &[40.0], false)];
         assert_eq!(opening(&stacks(&study(vec![stills_and_clip]))), 1);
+    }
+
+    #[test]
+    fn late_images_are_found_where_they_stand() {
+        let slices = || (0..5).map(|_| attrs(1, &[], true)).collect::<Vec<_>>();
+        let all = stacks(&study(vec![slices(), slices()]));
+        let late = [all[1].slots[3].key.instance, all[1].slots[4].key.instance].into();
+        assert_eq!(first_of(&all, &late), Some((1, 3)));
+        assert_eq!((count_of(&all[0], &late), count_of(&all[1], &late)), (0, 2));
+        assert_eq!(first_of(&all, &HashSet::new()), None);
     }
 
     #[test]

@@ -117,9 +117,16 @@ message! {
         pub bytes: u64,
         /// Instances of this study in quarantine.
         pub quarantined: u32,
-        /// Images that came after the study was complete; once the report is signed, those that came after it was.
+        /// Images that came after the study was complete; once the report is signed, those that came after it was and that no
+        /// doctor has answered for.
         #[serde(default)]
         pub late: u32,
+        /// Of those that came after signing, the ones a doctor has looked at: the diagnosis stands.
+        #[serde(default)]
+        pub late_seen: u32,
+        /// When the last of them came.
+        #[serde(default)]
+        pub late_us: Option<i64>,
         pub urgency: Urgency,
         pub question: String,
         pub state: CaseState,
@@ -151,11 +158,14 @@ message! {
     pub struct CaseCounts {
         pub today: u32,
         pub in_progress: u32,
-        /// Signed and not read yet, of any day; counted up to 1000.
+        /// Signed and not read yet, or images came since it was; of any day; counted up to 1000.
         pub waiting_for_me: u32,
         pub signed: u32,
         pub median_minutes: Option<f64>,
         pub in_time: u32,
+        /// Doctors on duty at the center; none said: an older center.
+        #[serde(default)]
+        pub on_duty: Option<u32>,
     }
 
     /// `PATCH /api/v1/cases/{case}` by an operator of its site.
@@ -240,6 +250,13 @@ message! {
     pub struct TakeBack {
         /// Of the row as shown; a change since then is refused.
         pub version: i64,
+    }
+
+    /// `POST /api/v1/cases/{case}/late` by who signed it, or by a reviewer in their stead: the images that came after signing were
+    /// looked at, and the diagnosis stands.
+    pub struct LateAnswer {
+        /// Of the study, as they were on the screen; if more have come since, it is refused.
+        pub instances: u32,
     }
 
     /// Body of `POST /api/v1/cases/{case}/heartbeat` and `/open`.

@@ -32,6 +32,8 @@ words! {
         /// Images came after the report was signed: it does not know them. `account`: the writer; `late` in the detail: how
         /// many by now.
         Outdated = "case.outdated",
+        /// A doctor has looked at them: the diagnosis stands. `images` in the detail: how many.
+        LateAnswered = "case.late_answered",
         Quarantined = "instance.quarantined",
         /// Somebody decided what becomes of an object in quarantine; `quarantine`, `act` and `instance` in the detail.
         QuarantineSettled = "instance.settled",

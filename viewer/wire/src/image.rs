@@ -38,6 +38,9 @@ message! {
     pub struct StudyImages {
         pub study: i64,
         pub study_uid: String,
+        /// Instances that came after the report was signed and that nobody has answered for.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub late: Vec<i64>,
         pub series: Vec<SeriesImages>,
     }
 

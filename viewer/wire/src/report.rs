@@ -27,6 +27,9 @@ message! {
         pub impression: String,
         /// Why a reviewer sent it back; empty otherwise.
         pub note: String,
+        /// What a reviewer sent back the last time; none: nobody has.
+        #[serde(default)]
+        pub returned: Option<Returned>,
         /// Rises with every save; a save based on an old one is refused, the text kept on both sides.
         pub rev: i64,
         pub saved_us: i64,
@@ -35,6 +38,13 @@ message! {
         pub signatures: Vec<Signature>,
         /// Hex SHA-256 of the canonical content, once sealed.
         pub content_sha256: Option<String>,
+    }
+
+    /// A report as it was sent back, and why: what a second review is compared with.
+    pub struct Returned {
+        pub note: String,
+        pub findings: String,
+        pub impression: String,
     }
 
     /// Somebody who wrote in a report.
