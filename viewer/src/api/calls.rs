@@ -4,8 +4,8 @@ use js_sys::encode_uri_component;
 use web_sys::Blob;
 use wire::{
     Board, CaseChange, CaseDetail, CaseList, CaseRow, Desk, DraftSave, DraftSaved, DutyChange, LeaseToken, Me,
-    PatientCorrection, PersonDecision, Priors, QuarantineAct, QuarantineDecision, QuarantineList, ReturnRequest,
-    SignIn, SignRequest, Status, StudyImages, TakeBack, Template,
+    PatientCorrection, PersonDecision, Priors, QuarantineAct, QuarantineDecided, QuarantineDecision, QuarantineList,
+    QuarantineLook, Refused, ReturnRequest, SignIn, SignRequest, Status, StudyImages, TakeBack, Template,
 };
 
 use super::client::{change, file, get, tell};
@@ -150,8 +150,18 @@ pub async fn quarantine(settled: bool, before: Option<i64>) -> Answer<Quarantine
     get(&format!("/api/v1/quarantine?settled={settled}{before}")).await
 }
 
-pub async fn decide_quarantine(id: i64, act: QuarantineAct, note: &str) -> Answer<()> {
-    tell("POST", &format!("/api/v1/quarantine/{id}"), &QuarantineDecision { act, note: note.to_owned() }).await
+pub async fn decide_quarantine(id: i64, act: QuarantineAct, note: &str) -> Answer<QuarantineDecided> {
+    change("POST", &format!("/api/v1/quarantine/{id}"), &QuarantineDecision { act, note: note.to_owned() }).await
+}
+
+/// Whom an object in quarantine says it is of.
+pub async fn look_quarantine(id: i64) -> Answer<QuarantineLook> {
+    get(&format!("/api/v1/quarantine/{id}")).await
+}
+
+/// What of a case's study was not accepted, and why.
+pub async fn refused(case: i64) -> Answer<Vec<Refused>> {
+    get(&format!("/api/v1/cases/{case}/refused")).await
 }
 
 /// Other studies and records of a case's person.

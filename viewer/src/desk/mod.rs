@@ -7,6 +7,7 @@ mod list;
 mod manage;
 mod panel;
 mod question;
+mod refusals;
 mod report;
 mod row;
 mod store;
