@@ -13,6 +13,7 @@ mod desk;
 mod dicomweb;
 mod events;
 mod health;
+mod history;
 mod images;
 mod openapi;
 pub mod passwords;
