@@ -7,9 +7,10 @@ use axum::extract::{Path, Query, State};
 use axum::http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
+use wire::median;
 use wire::{
     CaseChange, CaseCounts, CaseDetail, CaseList, CaseRow, Decision, HistoryLine, LeaseToken, PassedOver, Person,
-    TakeBack, median,
+    TakeBack,
 };
 
 use super::auth::Caller;

@@ -4,9 +4,10 @@ use js_sys::encode_uri_component;
 use web_sys::Blob;
 use wire::{
     Board, CaseChange, CaseDetail, CaseList, CaseRow, Desk, DraftSave, DraftSaved, DutyChange, LeaseToken, Me,
-    PatientCorrection, PersonDecision, Priors, QuarantineAct, QuarantineDecided, QuarantineDecision, QuarantineList,
-    QuarantineLook, Refused, ReturnRequest, SignIn, SignRequest, Status, StudyImages, TakeBack, Template,
+    PatientCorrection, PersonDecision, Priors, QuarantineAct, QuarantineDecision, QuarantineList, ReturnRequest,
+    SignIn, SignRequest, Status, StudyImages, TakeBack, Template,
 };
+use wire::{QuarantineDecided, QuarantineLook, Refused};
 
 use super::client::{change, file, get, tell};
 use super::{Fault, set_csrf};

@@ -65,7 +65,7 @@ mod tests {
         let of = |reason: &str, count| Refused { reason: reason.into(), count };
         let said = advice(&[of("truncated", 2), of("patient_mismatch", 1), of("read_failed", 1)]);
         assert_eq!(said.len(), 2);
-        assert_eq!(said[0], ("内容不完整 2 幅 ・ 读取失败 1 幅".to_owned(), t(say::REFUSED_RESEND)));
+        assert_eq!(said[0], ("内容不完整 2 幅 ・ 读取失败 1 幅".to_owned(), t(say::QUARANTINED_DO)));
         assert_eq!(said[1].1, t(say::REFUSED_PATIENT));
         assert_eq!(advice(&[of("duplicate", 1)])[0].1, t(say::REFUSED_COPY));
         assert_eq!(advice(&[of("bad_uid", 1)])[0].1, t(say::REFUSED_IT));

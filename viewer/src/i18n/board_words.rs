@@ -32,7 +32,6 @@ table! {
     Q_WENT: "已归入 {0}", "Now part of {0}";
     Q_WENT_ASIDE: "已收起，在「已处置」里可以找到，也可改主意。", "Put away; it is listed under Decided, where the decision can be changed.";
     Q_TITLED: "{0}：{1}", "{0}: {1}";
-    REFUSED_RESEND: "请在设备上重发这次检查；再不行致电信息科。", "Send the study again from the device; if it fails again, call IT.";
     REFUSED_PATIENT: "患者号和这个检查的不一致。请核对是谁的图像：是同一人，请主任放行；不是，请在设备上改正患者后重发。", "Their Patient ID is not that of this study. Find out whose they are: if the same person's, the manager releases them; if not, correct the patient on the device and send again.";
     REFUSED_COPY: "与已收下的图像同号、内容不同。用哪一份由主任决定，不必重发。", "They have the number of an image that was accepted, with other content. The manager decides which copy is used; sending again does not help.";
     REFUSED_SITE: "这个检查号是别的机构的。请在设备上新开一个检查再发。", "The study number is another site's. Begin a new study on the device and send that.";

@@ -65,6 +65,7 @@ super::table! {
     LATE_SIGNED_N: "签署后又到 {0} 幅", "{0} came after signing";
     LATE_SIGNED_LEAD: "签署后又到 {0} 幅图像，报告里没有看过它们", "{0} images came after signing; the report does not know them";
     LATE_SIGNED_DO: "请看图像，并与签署的医师联系。已签署的报告不能再改，要由医师另写补充报告；补充报告眼下还不能在系统里写。", "Look at the images and call the doctor who signed. A signed report can't change; the doctor has to write an addendum, which this system can't take yet.";
+    QUARANTINED_DO: "请在设备上重发这次检查；再不行致电信息科。", "Send the study again from the device; if it fails again, call IT.";
     NEW_REPORT: "新报告", "New report";
     NEW_REPORT_OF: "{0} {1}，{2}签署", "{0}, {1}, signed {2}";
     NEW_REPORT_HEARD: "新报告：{0} {1}", "New report: {0}, {1}";

@@ -16,8 +16,7 @@ use decide::DecideDialog;
 use crate::api;
 use crate::app::App;
 use crate::clock;
-use crate::i18n::{self, Text, fill, say, t};
-use crate::live::{self, Beat};
+use crate::i18n::{self, fill, say, t};
 use crate::ui::icon;
 
 /// What is known of one case's person.
@@ -95,9 +94,11 @@ pub fn PersonPart(
         known.load();
     });
     // Somebody else says whose records are whose: also beside an open report.
-    let again = live::gathered(Duration::from_millis(500), move || known.load());
-    live::listen(move |beat| match beat {
-        Beat::Event(event) if event.kind.starts_with("patient.") || event.kind == "study.corrected" => again(),
+    let again = crate::live::gathered(Duration::from_millis(500), move || known.load());
+    crate::live::listen(move |beat| match beat {
+        crate::live::Beat::Event(event) if event.kind.starts_with("patient.") || event.kind == "study.corrected" => {
+            again()
+        }
         _ => {}
     });
     let may_correct = move || known.manages() && row.with(|row| row.as_ref().is_some_and(|row| !row.state.in_hand()));
@@ -143,7 +144,7 @@ fn shown(known: Known, found: &Priors) -> impl IntoView + use<> {
     }
 }
 
-fn studies(title: Text, testid: &'static str, studies: &[Prior], beside: bool) -> Option<impl IntoView + use<>> {
+fn studies(title: i18n::Text, testid: &'static str, studies: &[Prior], beside: bool) -> Option<impl IntoView + use<>> {
     (!studies.is_empty()).then(|| {
         view! {
             <section class="person" data-testid=testid>
@@ -189,7 +190,7 @@ fn how(linked: LinkedBy, by: &str) -> String {
 }
 
 /// What of two records agrees and what does not; where one says nothing of it, neither.
-fn compared(own: &PatientRecord, other: &PatientRecord) -> [Vec<Text>; 2] {
+fn compared(own: &PatientRecord, other: &PatientRecord) -> [Vec<i18n::Text>; 2] {
     let known = |sex: wire::Sex| if sex == wire::Sex::Unknown { String::new() } else { sex.to_string() };
     let each = [
         (say::NAME, own.name.clone(), other.name.clone()),
@@ -209,7 +210,7 @@ fn compared(own: &PatientRecord, other: &PatientRecord) -> [Vec<Text>; 2] {
 
 /// Why a record is proposed.
 fn alike(own: &PatientRecord, other: &PatientRecord) -> String {
-    let listed = |of: &[Text]| of.iter().map(|what| t(*what)).collect::<Vec<_>>().join(t(say::AGREED_AND));
+    let listed = |of: &[i18n::Text]| of.iter().map(|what| t(*what)).collect::<Vec<_>>().join(t(say::AGREED_AND));
     let [same, mut differs] = compared(own, other);
     if own.site.id != other.site.id {
         differs.retain(|what| *what != say::PID);
