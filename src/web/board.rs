@@ -164,3 +164,20 @@ fn lanes(signed: &[&Figure]) -> Vec<Turnaround> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::AccountId;
+
+    #[test]
+    fn whoever_was_put_on_duty_has_a_moment_to_answer_and_is_missed_at_once_after_it() {
+        let start = Micros(1_000_000_000);
+        let shift = |seen_us| OnDuty { account_id: AccountId(1), since_us: start, seen_us, free: 0 };
+        let after = |seconds| start + Duration::from_secs(seconds);
+        assert!(!is_silent(&shift(Micros(0)), after(2)), "their page may be answering");
+        assert!(is_silent(&shift(Micros(0)), after(4)), "no page of theirs is open");
+        assert!(!is_silent(&shift(start), after(60)));
+        assert!(is_silent(&shift(start), after(61)), "a page that answered has fallen silent since");
+    }
+}

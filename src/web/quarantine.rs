@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 use wire::{
     Demographics, Place, QuarantineAct, QuarantineDecided, QuarantineDecision, QuarantineList, QuarantineLook,
-    QuarantineRow, QuarantineSent, QuarantineStudy, Refused, Rival, Settled,
+    QuarantineRow, QuarantineSent, QuarantineStudy, Refusals, Refused, Rival, Settled,
 };
 
 use super::auth::{Caller, Who};
@@ -177,6 +177,7 @@ async fn look(State(app): State<App>, caller: Caller, Path(id): Path<i64>) -> An
     let said = release(&app).look(&kept).await?;
     opened(&app, &caller, &kept).await?;
     Ok(Json(QuarantineLook {
+        sop_uid: kept.sop_uid,
         sent: said.map(|said| QuarantineSent {
             patient: Demographics {
                 name: said.patient.name,
@@ -206,11 +207,12 @@ async fn opened(app: &App, caller: &Caller, kept: &Kept) -> Answer<()> {
     Ok(tx.commit().await?)
 }
 
-async fn refused(State(app): State<App>, caller: Caller, Path(case): Path<i64>) -> Answer<Json<Vec<Refused>>> {
+async fn refused(State(app): State<App>, caller: Caller, Path(case): Path<i64>) -> Answer<Json<Refusals>> {
     let mut tx = app.db.read().await?;
-    let case = cases::row(&mut tx, CaseId(case), caller.scope).await?.id;
-    let reasons = quarantine::reasons_of_case(&mut tx, case).await?;
-    Ok(Json(reasons.into_iter().map(|(reason, count)| Refused { reason, count: rows::count(count) }).collect()))
+    let row = cases::row(&mut tx, CaseId(case), caller.scope).await?;
+    let reasons = quarantine::reasons_of_case(&mut tx, row.id).await?.into_iter();
+    let reasons = reasons.map(|(reason, count)| Refused { reason, count: rows::count(count) }).collect();
+    Ok(Json(Refusals { study_uid: row.study_uid, reasons }))
 }
 
 /// The stored bytes, for whoever finds out what is wrong with them: written down before anything is sent.

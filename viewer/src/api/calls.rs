@@ -7,7 +7,7 @@ use wire::{
     PatientCorrection, PersonDecision, Priors, QuarantineAct, QuarantineDecision, QuarantineList, ReturnRequest,
     SignIn, SignRequest, Status, StudyImages, TakeBack, Template,
 };
-use wire::{QuarantineDecided, QuarantineLook, Refused};
+use wire::{QuarantineDecided, QuarantineLook, Refusals};
 
 use super::client::{change, file, get, tell};
 use super::{Fault, set_csrf};
@@ -161,7 +161,7 @@ pub async fn look_quarantine(id: i64) -> Answer<QuarantineLook> {
 }
 
 /// What of a case's study was not accepted, and why.
-pub async fn refused(case: i64) -> Answer<Vec<Refused>> {
+pub async fn refused(case: i64) -> Answer<Refusals> {
     get(&format!("/api/v1/cases/{case}/refused")).await
 }
 

@@ -20,7 +20,7 @@ pub(super) fn Refusals(row: Memo<Option<CaseRow>>) -> impl IntoView {
         let (true, Some(case)) = (count.get() > 0, case.get()) else { return };
         spawn_local(async move {
             if let Ok(found) = api::refused(case).await {
-                reasons.try_set(found);
+                reasons.try_set(found.reasons);
             }
         });
     });

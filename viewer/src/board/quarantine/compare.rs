@@ -128,6 +128,7 @@ mod tests {
 
     fn look() -> QuarantineLook {
         QuarantineLook {
+            sop_uid: String::new(),
             sent: Some(QuarantineSent {
                 patient: person("钱错号", "SAMPLE-99999"),
                 exam: "胸部 CT 平扫".into(),
@@ -161,8 +162,8 @@ mod tests {
     #[test]
     fn two_copies_are_told_apart_by_when_they_came_and_not_called_different_for_it() {
         let rival = Rival { at_us: 60_000_000, calling_ae: "QH_CT01".into(), bytes: 126_000 };
-        let look = QuarantineLook { sent: None, study: None };
-        let lines = lines(&look, &QuarantineRow { rival: Some(rival), ..row() }, |us| us.to_string());
+        let nothing = QuarantineLook { sent: None, study: None, ..look() };
+        let lines = lines(&nothing, &QuarantineRow { rival: Some(rival), ..row() }, |us| us.to_string());
         assert_eq!(lines.len(), 1);
         assert!(!lines[0].differs && lines[0].sent != lines[0].standing);
     }
