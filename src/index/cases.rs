@@ -238,6 +238,19 @@ pub async fn count_to_review(tx: &mut Tx, reviewer: AccountId) -> Result<i64> {
         .bind(reviewer).fetch_one(c).await)?)
 }
 
+/// Who wrote of the reports that wait for a review: none of them may review it.
+pub async fn writers_of_submitted(tx: &mut Tx, scope: Scope) -> Result<Vec<(CaseId, AccountId)>> {
+    Ok(on!(tx, c => sqlx::query_as::<_, (CaseId, AccountId)>(
+        "SELECT c.id, c.assignee_id FROM case_ c
+          WHERE c.state = 'submitted' AND c.assignee_id IS NOT NULL AND (CAST($1 AS BIGINT) IS NULL OR c.site_id = $1)
+          UNION
+         SELECT c.id, w.account_id FROM case_ c JOIN report r ON r.case_id = c.id
+                AND r.version = (SELECT MAX(m.version) FROM report m WHERE m.case_id = c.id)
+           JOIN report_author w ON w.report_id = r.id
+          WHERE c.state = 'submitted' AND (CAST($1 AS BIGINT) IS NULL OR c.site_id = $1)
+          ORDER BY 1, 2").bind(scope.site()).fetch_all(c).await)?)
+}
+
 /// The queue in the order `routing::decide` serves it: id only.
 pub async fn queue_order(tx: &mut Tx) -> Result<Vec<CaseId>> {
     Ok(on!(tx, c => sqlx::query_scalar::<_, CaseId>(

@@ -7,9 +7,9 @@ use serde_json::json;
 
 use super::cases::{self, Row};
 use super::intake::{self, PatientRow};
-use super::people::{self, Record};
+use super::people::{self, Pair, Record};
 use super::{Error, Event, EventKind, Result, Scope, Tx, on};
-use crate::domain::{AccountId, CaseId, Micros, PatientId, StudyId};
+use crate::domain::{AccountId, CaseId, Micros, NationalId, PatientId, SiteId, StudyId};
 
 /// What is to be put right, as the caller saw the case.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +50,9 @@ pub async fn correct(tx: &mut Tx, scope: Scope, wish: Wish<'_>) -> Result<()> {
     };
     if wanted == shown {
         return Err(Error::Refused("it says so already"));
+    }
+    if let Some(demographics) = wish.patient {
+        keep_person(tx, row.site_id, [shown, wanted], demographics, &wish).await?;
     }
     let kept = (wanted != sent).then_some(sent.0);
     on!(tx, c => sqlx::query("UPDATE study SET patient_id = $2, sent_patient_id = $3 WHERE id = $1")
@@ -95,6 +98,36 @@ async fn record(tx: &mut Tx, row: &Row, sent: PatientId, wanted: &Demographics) 
     intake::patient(tx, row.site_id, &patient).await
 }
 
+/// A new record is of the person whose number stands in it, and else of the one the record it replaces is of, if the
+/// correction left it the same human being: what is known of them would be lost with a letter of a name.
+async fn keep_person(
+    tx: &mut Tx,
+    site: SiteId,
+    [replaced, wanted]: [PatientId; 2],
+    typed: &Demographics,
+    wish: &Wish<'_>,
+) -> Result<()> {
+    if let Some(number) = NationalId::parse(&typed.pid) {
+        return people::has_number(tx, wanted, site, &number, wish.now).await;
+    }
+    let before = people::record(tx, replaced).await?;
+    match still_the_same(&before, typed) {
+        true => people::follow(tx, Pair { own: wanted, other: replaced }, site, wish.by, wish.now).await,
+        false => Ok(()),
+    }
+}
+
+/// Whether a correction left a person who they are. A site's number alone is no proof: it is used twice at times; and
+/// where a national number was the mistake, whoever has it is somebody else.
+fn still_the_same(before: &Record, typed: &Demographics) -> bool {
+    let is_same = |one: &str, other: &str| !one.is_empty() && one == other;
+    let (name, birth) = (is_same(&before.name, &typed.name), is_same(&before.birth_date, &typed.birth_date));
+    match before.pid == typed.pid {
+        true => name || birth,
+        false => name && birth && NationalId::parse(&before.pid).is_none(),
+    }
+}
+
 /// The correction that is in force.
 #[derive(Debug, Clone)]
 pub struct InForce {
@@ -118,9 +151,9 @@ pub async fn in_force(tx: &mut Tx, study: StudyId) -> Result<Option<InForce>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{CaseState, Role, Sex, Urgency};
+    use crate::domain::{CaseState, LinkedBy, Role, Sex, Urgency};
     use crate::index::find::{self, Key, Keys, Level, Page};
-    use crate::index::testing::{on_both_engines, seed_account, seed_case};
+    use crate::index::testing::{SeededCase, on_both_engines, seed_account, seed_case};
     use crate::index::{Db, dicomweb};
 
     const NOW: Micros = Micros(5_000);
@@ -203,6 +236,93 @@ mod tests {
             put(&db, seeded.case, feng, Some(&li())).await.unwrap();
             let shown = instead().await.unwrap();
             assert_eq!((&*shown.name, &*shown.pid, &*shown.sex), ("李明", "P-9", "male"));
+        })
+        .await;
+    }
+
+    const NUMBER: &str = "11010519491231002X";
+
+    /// How the other studies of a case's person are known to be theirs, and how the records beside its own are.
+    async fn known(db: &Db, case: &SeededCase) -> (Vec<(i64, LinkedBy)>, Vec<LinkedBy>) {
+        let (mut tx, study) = (db.read().await.unwrap(), StudyId(case.study));
+        let own = people::of_study(&mut tx, Scope::All, study).await.unwrap().patient;
+        let priors = people::priors(&mut tx, Scope::All, study).await.unwrap();
+        let records = people::records(&mut tx, Scope::All, own).await.unwrap();
+        let priors = priors.into_iter().map(|prior| (prior.study_id.0, prior.how)).collect();
+        (priors, records.into_iter().map(|record| record.how).collect())
+    }
+
+    async fn numbered(db: &Db, case: &SeededCase) {
+        let mut tx = db.write().await.unwrap();
+        let patient = people::of_study(&mut tx, Scope::All, StudyId(case.study)).await.unwrap().patient;
+        let number = NationalId::parse(NUMBER).unwrap();
+        people::has_number(&mut tx, patient, case.site, &number, NOW).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// As the study was sent, with another name.
+    async fn renamed(db: &Db, case: &SeededCase, name: &str) -> Demographics {
+        let sent = people::of_study(&mut db.read().await.unwrap(), Scope::All, StudyId(case.study)).await.unwrap();
+        Demographics { name: name.into(), pid: sent.pid, birth_date: sent.birth_date, sex: sent.sex }
+    }
+
+    #[tokio::test]
+    async fn a_letter_of_a_name_put_right_keeps_what_is_known_of_the_person_and_leaves_no_ghost() {
+        on_both_engines(async |db| {
+            let feng = seed_account(&db, "feng", Role::Manager, None).await;
+            let seed = async |code| seed_case(&db, code, CaseState::Queued, Urgency::Routine, NOW).await;
+            let (one, other) = (seed("QH").await, seed("LW").await);
+            numbered(&db, &one).await;
+            numbered(&db, &other).await;
+            let by_number = vec![(other.study, LinkedBy::NationalId)];
+            assert_eq!(known(&db, &one).await, (by_number.clone(), vec![LinkedBy::NationalId]));
+            put(&db, one.case, feng, Some(&renamed(&db, &one, "张测式").await)).await.unwrap();
+            assert_eq!(known(&db, &one).await, (by_number.clone(), vec![LinkedBy::NationalId]), "not what was sent");
+            assert_eq!(known(&db, &other).await.0, [(one.study, LinkedBy::NationalId)], "seen from the other side");
+            put(&db, one.case, feng, None).await.unwrap();
+            assert_eq!(known(&db, &one).await, (by_number, vec![LinkedBy::NationalId]), "nor the record it left");
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn the_number_typed_as_patient_id_links_and_another_persons_name_does_not_inherit_it() {
+        on_both_engines(async |db| {
+            let feng = seed_account(&db, "feng", Role::Manager, None).await;
+            let seed = async |code| seed_case(&db, code, CaseState::Queued, Urgency::Routine, NOW).await;
+            let (one, other) = (seed("QH").await, seed("LW").await);
+            numbered(&db, &other).await;
+            let typed = Demographics { pid: NUMBER.into(), ..li() };
+            put(&db, one.case, feng, Some(&typed)).await.unwrap();
+            assert_eq!(known(&db, &one).await.0, [(other.study, LinkedBy::NationalId)]);
+            // It was somebody else's study after all.
+            put(&db, one.case, feng, Some(&li())).await.unwrap();
+            assert_eq!(known(&db, &one).await, (vec![], vec![]));
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn of_two_studies_under_one_record_the_corrected_one_still_finds_the_other() {
+        on_both_engines(async |db| {
+            let feng = seed_account(&db, "feng", Role::Manager, None).await;
+            let seed = async || seed_case(&db, "QH", CaseState::Queued, Urgency::Routine, NOW).await;
+            let (one, other) = (seed().await, seed().await);
+            let mut tx = db.write().await.unwrap();
+            on!(&mut tx, c => sqlx::query(
+                "UPDATE study SET patient_id = (SELECT s.patient_id FROM study s WHERE s.id = $2) WHERE id = $1")
+                .bind(other.study).bind(one.study).execute(c).await.map(drop))
+            .unwrap();
+            tx.commit().await.unwrap();
+            put(&db, one.case, feng, Some(&renamed(&db, &one, "张测式").await)).await.unwrap();
+            assert_eq!(known(&db, &one).await.0, [(other.study, LinkedBy::Confirmed)]);
+            // Another person's altogether: nothing of theirs comes along, and what was sent is not proposed.
+            put(&db, one.case, feng, None).await.unwrap();
+            put(&db, one.case, feng, Some(&Demographics { pid: "P-9".into(), ..renamed(&db, &one, "张测试").await }))
+                .await
+                .unwrap();
+            put(&db, one.case, feng, Some(&li())).await.unwrap();
+            assert_eq!(known(&db, &one).await, (vec![], vec![]));
         })
         .await;
     }

@@ -15,21 +15,26 @@ const ROUTING_LOCK: i64 = 0x7979_726f_7574_696e;
 pub struct OnDuty {
     pub account_id: AccountId,
     pub since_us: Micros,
+    /// Last sign of life of their page; 0: somebody else put them on duty, and no page of theirs has answered yet.
     pub seen_us: Micros,
+    /// 1: nothing is on their page, so that the next case may come.
+    pub free: i64,
 }
 
 pub async fn on_duty(tx: &mut Tx) -> Result<Vec<OnDuty>> {
-    Ok(on!(tx, c => sqlx::query_as::<_, OnDuty>("SELECT account_id, since_us, seen_us FROM duty ORDER BY account_id")
-        .fetch_all(c).await)?)
+    Ok(
+        on!(tx, c => sqlx::query_as::<_, OnDuty>("SELECT account_id, since_us, seen_us, free FROM duty ORDER BY account_id")
+        .fetch_all(c).await)?,
+    )
 }
 
 /// Begins or ends a shift; `by` may be a manager. Saying the same again changes nothing. A shift begins with nobody at the
-/// desk until their page says so; at its end a case they have not opened yet goes back into the queue.
+/// desk until their page says so, and if somebody else begins it, without a page; at its end a case they have not opened yet goes back into the queue.
 pub async fn set(tx: &mut Tx, account: AccountId, on_duty: bool, by: AccountId, now: Micros) -> Result<()> {
     let changed = if on_duty {
         on!(tx, c => sqlx::query(
-            "INSERT INTO duty (account_id, since_us, seen_us) VALUES ($1, $2, $2) ON CONFLICT (account_id) DO NOTHING")
-            .bind(account).bind(now).execute(c).await?.rows_affected())
+            "INSERT INTO duty (account_id, since_us, seen_us) VALUES ($1, $2, $3) ON CONFLICT (account_id) DO NOTHING")
+            .bind(account).bind(now).bind(if by == account { now } else { Micros(0) }).execute(c).await?.rows_affected())
     } else {
         cases::give_back_unopened(tx, account, now).await?;
         on!(tx, c => sqlx::query("DELETE FROM duty WHERE account_id = $1").bind(account).execute(c).await?.rows_affected())
@@ -87,6 +92,7 @@ pub async fn snapshot(tx: &mut Tx) -> Result<Snapshot> {
         .fetch_all(c).await)?
     .into_iter()
     .collect();
+    let taken = taken_back(tx).await?;
     let readers = on!(tx, c => sqlx::query_as::<_, ReaderRow>(
         "SELECT a.id, a.modalities, d.since_us, d.seen_us, d.free, d.given_us
            FROM account a LEFT JOIN duty d ON d.account_id = a.id
@@ -100,6 +106,7 @@ pub async fn snapshot(tx: &mut Tx) -> Result<Snapshot> {
                 modality: w.modality,
                 urgency: w.urgency,
                 queued: w.queued_us,
+                taken_from: taken.get(&w.id).copied(),
             })
             .collect(),
         readers: readers
@@ -115,6 +122,15 @@ pub async fn snapshot(tx: &mut Tx) -> Result<Snapshot> {
             })
             .collect(),
     })
+}
+
+/// Of each waiting case that a manager took back: out of whose hands last, and when.
+pub async fn taken_back(tx: &mut Tx) -> Result<HashMap<CaseId, (AccountId, Micros)>> {
+    let taken = on!(tx, c => sqlx::query_as::<_, (CaseId, AccountId, Micros)>(
+        "SELECT e.case_id, e.subject_id, e.at_us FROM case_ k JOIN event e ON e.case_id = k.id
+          WHERE k.state = 'queued' AND e.kind = 'case.taken_back' AND e.account_id IS NOT NULL
+            AND e.subject_id IS NOT NULL ORDER BY e.id").fetch_all(c).await)?;
+    Ok(taken.into_iter().map(|(case, from, at)| (case, (from, at))).collect())
 }
 
 /// Applies one decision: the lease, the case row, the decision row and the event, or nothing if the case moved on.

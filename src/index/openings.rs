@@ -77,7 +77,11 @@ pub async fn open(tx: &mut Tx, opener: Opener, subject: Subject, now: Micros) ->
         Subject::Study(study) => {
             on!(tx, c => sqlx::query("UPDATE study SET opened_us = $2 WHERE id = $1").bind(study).bind(now)
                 .execute(c).await.map(drop))?;
-            Event::new(EventKind::StudyOpened, now).site(site_of_study(tx, study).await?).study(study)
+            let mut event = Event::new(EventKind::StudyOpened, now).site(site_of_study(tx, study).await?).study(study);
+            // It belongs to the case's history, if anybody reads the study.
+            event.case = on!(tx, c => sqlx::query_scalar::<_, CaseId>("SELECT id FROM case_ WHERE study_id = $1")
+                .bind(study).fetch_optional(c).await)?;
+            event
         }
         Subject::Report(report) => {
             let (site, study, case) = place_of(tx, report).await?;
@@ -171,6 +175,11 @@ mod tests {
             let by_device = |to| ("study.opened".to_owned(), None, format!(r#"{{"device":5,"to":{to}}}"#));
             let expected = [by_token("report.opened"), by_token("study.opened"), by_device(5), by_device(6)];
             assert_eq!(openings(&db).await, expected);
+            let mut tx = db.read().await.unwrap();
+            let of_case = on!(&mut tx, c => sqlx::query_scalar::<_, i64>(
+                "SELECT COUNT(*) FROM event WHERE kind = 'study.opened' AND case_id = $1")
+                .bind(seeded.case).fetch_one(c).await);
+            assert_eq!(of_case.unwrap(), 3, "each is part of the case's history");
         })
         .await;
     }

@@ -123,6 +123,40 @@ async fn link(
     tx.event(&Event::new(EventKind::PersonLinked, now).site(site).by(by).detail(detail)).await
 }
 
+/// What took a record's place is of the same person, in the way the record it replaced was known to be. Where that one was
+/// its own person's and other studies are under it, `by` has said so with the correction.
+pub(super) async fn follow(tx: &mut Tx, pair: Pair, site: SiteId, by: AccountId, now: Micros) -> Result<()> {
+    let known = on!(tx, c => sqlx::query_as::<_, (PersonId, String, Option<i64>)>(
+        "SELECT person_id, how, account_id FROM person_link WHERE patient_id = $1 AND how <> 'rejected'")
+        .bind(pair.other).fetch_optional(c).await)?;
+    let (person, how, who) = match known {
+        Some((person, how, who)) if how != FIRST => (person, how, who),
+        Some((person, ..)) => (person, LinkedBy::Confirmed.word().to_owned(), Some(by.0)),
+        None if has_studies(tx, pair.other).await? => {
+            let person = person_made(tx, pair.other, now).await?.id;
+            (person, LinkedBy::Confirmed.word().to_owned(), Some(by.0))
+        }
+        None => return Ok(()),
+    };
+    let linked = on!(tx, c => sqlx::query(
+        "INSERT INTO person_link (patient_id, person_id, how, account_id, at_us) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT DO NOTHING")
+        .bind(pair.own).bind(person).bind(&how).bind(who).bind(now)
+        .execute(c).await.map(|done| done.rows_affected()))?;
+    if linked == 0 {
+        return Ok(());
+    }
+    let detail = json!({ "patient": pair.own, "person": person, "how": how });
+    tx.event(&Event::new(EventKind::PersonLinked, now).site(site).by(by).detail(detail)).await
+}
+
+/// Besides the one that is being corrected, which is under it still.
+async fn has_studies(tx: &mut Tx, patient: PatientId) -> Result<bool> {
+    let studies = on!(tx, c => sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM study WHERE patient_id = $1")
+        .bind(patient).fetch_one(c).await)?;
+    Ok(studies > 1)
+}
+
 /// `by` says that the other record is not of the person the own one is of, however it was linked.
 pub async fn reject(tx: &mut Tx, scope: Scope, pair: Pair, by: AccountId, now: Micros) -> Result<()> {
     let site = sites(tx, scope, pair).await?;
@@ -164,12 +198,18 @@ pub struct Record {
     pub how: LinkedBy,
     pub by_name: Option<String>,
     pub at_us: Option<Micros>,
+    /// Of its newest study that is read.
+    pub case_id: Option<CaseId>,
+    pub studies: i64,
 }
 
 macro_rules! records {
     ($how:literal, $rest:literal) => {
         concat!(
-            "SELECT p.id AS patient, p.name, p.sex, p.pid, p.birth_date, p.site_id, s.name AS site_name, ",
+            "SELECT p.id AS patient, p.name, p.sex, p.pid, p.birth_date, p.site_id, s.name AS site_name,
+                    (SELECT MAX(ca.id) FROM study st JOIN case_ ca ON ca.study_id = st.id
+                      WHERE st.patient_id = p.id) AS case_id,
+                    (SELECT COUNT(*) FROM study st WHERE st.patient_id = p.id) AS studies, ",
             $how,
             " FROM patient p JOIN site s ON s.id = p.site_id ",
             $rest
@@ -196,6 +236,7 @@ pub(super) async fn record(tx: &mut Tx, patient: PatientId) -> Result<Record> {
 }
 
 /// The other records of the same person within the caller's sites, then those that were rejected, then those that may be.
+/// One that no study is under says nothing of anybody: a correction left it behind.
 pub async fn records(tx: &mut Tx, scope: Scope, patient: PatientId) -> Result<Vec<Record>> {
     let mut found = on!(tx, c => sqlx::query_as::<_, Record>(records!(
         "CASE WHEN l.how = 'rejected' THEN 'rejected' WHEN l.how = 'confirmed' OR own.how = 'confirmed' THEN 'confirmed'
@@ -205,13 +246,15 @@ pub async fn records(tx: &mut Tx, scope: Scope, patient: PatientId) -> Result<Ve
          JOIN person_link own ON own.person_id = l.person_id AND own.patient_id = $1 AND own.how <> 'rejected'
          LEFT JOIN account a ON a.id = COALESCE(l.account_id, own.account_id)
           WHERE p.id <> $1 AND (CAST($2 AS BIGINT) IS NULL OR p.site_id = $2)
+            AND EXISTS (SELECT 1 FROM study st WHERE st.patient_id = p.id)
           ORDER BY CASE l.how WHEN 'rejected' THEN 1 ELSE 0 END, p.id LIMIT $3"))
         .bind(patient).bind(scope.site()).bind(MOST).fetch_all(c).await)?;
     found.extend(proposed(tx, scope, patient).await?);
     Ok(found)
 }
 
-/// Name, birth date and sex agree, or the site's own number does; and nobody has decided.
+/// Name, birth date and sex agree, or the site's own number does; and nobody has decided. Not what a study of this record
+/// was sent with: somebody has said that it is not that one.
 async fn proposed(tx: &mut Tx, scope: Scope, patient: PatientId) -> Result<Vec<Record>> {
     Ok(on!(tx, c => sqlx::query_as::<_, Record>(records!(
         "'proposed' AS how, CAST(NULL AS TEXT) AS by_name, CAST(NULL AS BIGINT) AS at_us",
@@ -222,6 +265,8 @@ async fn proposed(tx: &mut Tx, scope: Scope, patient: PatientId) -> Result<Vec<R
                 SELECT o.id FROM patient m JOIN patient o ON o.pid = m.pid
                  WHERE m.id = $1 AND o.site_id = m.site_id AND o.issuer = m.issuer AND m.pid <> '')
            AND p.id <> $1 AND (CAST($2 AS BIGINT) IS NULL OR p.site_id = $2)
+           AND EXISTS (SELECT 1 FROM study st WHERE st.patient_id = p.id)
+           AND NOT EXISTS (SELECT 1 FROM study st WHERE st.patient_id = $1 AND st.sent_patient_id = p.id)
            AND NOT EXISTS (SELECT 1 FROM person_link a JOIN person_link b ON b.person_id = a.person_id
                             WHERE a.patient_id = $1 AND b.patient_id = p.id)
            AND NOT EXISTS (SELECT 1 FROM person_link a JOIN person n ON n.id = a.person_id

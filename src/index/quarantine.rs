@@ -10,7 +10,7 @@ pub use settle::{Kept, OtherCopy, Settling, hold, one, other_copies, set_aside, 
 
 use super::intake::SpoolPlace;
 use super::{Result, Scope, Tx, on};
-use crate::domain::{DeviceId, InstanceId, Micros, QuarantineId, SiteId, StudyId};
+use crate::domain::{CaseId, DeviceId, InstanceId, Micros, QuarantineId, Sex, SiteId, StudyId};
 
 /// Why an object is in quarantine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +66,8 @@ pub struct Quarantined {
     pub bytes: i64,
     pub settled_us: Option<Micros>,
     pub instance_id: Option<InstanceId>,
+    /// That it was refused beside, or is of by now.
+    pub study_id: Option<StudyId>,
     /// Of the last decision about it: what, by whom, in which words.
     pub act: Option<String>,
     pub act_by: Option<String>,
@@ -82,7 +84,9 @@ pub async fn list(
 ) -> Result<Vec<Quarantined>> {
     Ok(on!(tx, c => sqlx::query_as::<_, Quarantined>(
         "SELECT q.id, q.received_us, q.site_id, s.name AS site_name, q.calling_ae, q.reason, q.detail, q.sop_uid,
-                q.bytes, q.settled_us, q.instance_id, a.act, w.name AS act_by, a.note AS act_note
+                q.bytes, q.settled_us, q.instance_id,
+                COALESCE((SELECT se.study_id FROM instance i JOIN series se ON se.id = i.series_id
+                           WHERE i.id = q.instance_id), q.study_id) AS study_id, a.act, w.name AS act_by, a.note AS act_note
            FROM quarantine q JOIN site s ON s.id = q.site_id
            LEFT JOIN quarantine_act a ON a.id = (SELECT MAX(m.id) FROM quarantine_act m WHERE m.quarantine_id = q.id)
            LEFT JOIN account w ON w.id = a.account_id
@@ -90,6 +94,42 @@ pub async fn list(
             AND CASE WHEN q.settled_us IS NULL THEN 0 ELSE 1 END = $4
           ORDER BY q.id DESC LIMIT $3")
         .bind(scope.site()).bind(before.map(|id| id.0)).bind(limit).bind(i64::from(settled)).fetch_all(c).await)?)
+}
+
+/// The study that an object in quarantine has to do with, under the patient it is of today.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Beside {
+    pub study_id: StudyId,
+    pub case_id: Option<CaseId>,
+    pub name: String,
+    pub pid: String,
+    pub birth_date: String,
+    #[sqlx(try_from = "String")]
+    pub sex: Sex,
+    pub description: String,
+    pub modality: String,
+    pub accession: String,
+    pub exam_us: Micros,
+    /// 1: its report is signed.
+    pub signed: i64,
+}
+
+/// None: there is no such study within the caller's sites.
+pub async fn beside(tx: &mut Tx, scope: Scope, study: StudyId) -> Result<Option<Beside>> {
+    Ok(on!(tx, c => sqlx::query_as::<_, Beside>(
+        "SELECT st.id AS study_id, k.id AS case_id, p.name, p.pid, p.birth_date, p.sex, st.description, st.modality,
+                st.accession, st.exam_us, CAST(CASE WHEN k.state = 'signed' THEN 1 ELSE 0 END AS BIGINT) AS signed
+           FROM study st JOIN patient p ON p.id = st.patient_id LEFT JOIN case_ k ON k.study_id = st.id
+          WHERE st.id = $1 AND (CAST($2 AS BIGINT) IS NULL OR st.site_id = $2)")
+        .bind(study).bind(scope.site()).fetch_optional(c).await)?)
+}
+
+/// Of what was refused of a case's study and still waits: why, and how much.
+pub async fn reasons_of_case(tx: &mut Tx, case: CaseId) -> Result<Vec<(String, i64)>> {
+    Ok(on!(tx, c => sqlx::query_as::<_, (String, i64)>(
+        "SELECT q.reason, COUNT(*) FROM quarantine q JOIN case_ k ON k.study_id = q.study_id
+          WHERE k.id = $1 AND q.settled_us IS NULL GROUP BY q.reason ORDER BY q.reason")
+        .bind(case).fetch_all(c).await)?)
 }
 
 /// How many wait for a decision, or were decided, within the caller's sites.

@@ -89,6 +89,29 @@ pub fn describe(header: &Header, record: &Record, zone: i32) -> Result<Described
     })
 }
 
+/// Whom and what an object says it is of, for whoever decides about it: nothing here has to be right.
+#[derive(Debug, Clone)]
+pub struct Said {
+    pub patient: PatientRow,
+    pub exam: String,
+    pub modality: String,
+    pub accession: String,
+    pub series: i64,
+    pub number: i64,
+}
+
+pub fn said(header: &Header) -> Said {
+    let dataset = &header.dataset;
+    Said {
+        patient: patient(dataset, ""),
+        exam: text(dataset, tags::STUDY_DESCRIPTION, TEXT),
+        modality: code(dataset, tags::MODALITY),
+        accession: text(dataset, tags::ACCESSION_NUMBER, 64),
+        series: number(dataset, tags::SERIES_NUMBER),
+        number: number(dataset, tags::INSTANCE_NUMBER),
+    }
+}
+
 /// The study and series that an instance says it is of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {

@@ -10,11 +10,11 @@ use tokio::runtime::Handle;
 
 use super::batch::{self, Placed};
 use super::bytes::{BytesError, InstanceBytes};
-use super::describe::{Described, describe};
+use super::describe::{Described, Said, describe, said};
 use super::spool::{Position, Record, RecordMeta, SegmentId};
 use super::writings::Writings;
 use crate::archive::{Archive, ObjectKey};
-use crate::dicom::{self, Limits, WalkError, uid};
+use crate::dicom::{self, Header, Limits, WalkError, uid};
 use crate::domain::{InstanceId, QuarantineId};
 use crate::index::archive::Place;
 use crate::index::quarantine::{self as rows, Kept, Reason, Settling};
@@ -130,21 +130,36 @@ impl Release<'_> {
         Ok(ReleaseError::StillRefused(reason))
     }
 
+    /// Whom and what `kept` says it is of; none: its bytes can't be read so far.
+    pub async fn look(&self, kept: &Kept) -> Result<Option<Said>, ReleaseError> {
+        Ok(self.read(kept, |header| Ok(said(header))).await?.ok())
+    }
+
     /// What the bytes say to this version of the program.
     async fn walk(&self, kept: &Kept) -> Result<Result<Box<Described>, Reason>, ReleaseError> {
         let (record, zone) = (record(kept)?, self.zone_minutes);
-        let writings = Writings::read(&mut self.db.read().await?).await?;
-        let writing = writings.of(record.meta.device, &record.meta.calling_ae);
+        let described = move |header: &Header| describe(header, &record, zone).map_err(|refused| refused.reason);
+        Ok(self.read(kept, described).await?.map(Box::new))
+    }
+
+    /// What `of` finds in the header of `kept`, or why it has none.
+    async fn read<T: Send + 'static>(
+        &self,
+        kept: &Kept,
+        of: impl FnOnce(&Header) -> Result<T, Reason> + Send + 'static,
+    ) -> Result<Result<T, Reason>, ReleaseError> {
+        let meta = record(kept)?.meta;
+        let writing = Writings::read(&mut self.db.read().await?).await?.of(meta.device, &meta.calling_ae);
         let reader =
             StoredReader { bytes: self.bytes.clone(), place: kept.place()?, at: 0, runtime: Handle::current() };
         // Whether they can be got at is asked first: that they cannot is no fault of theirs.
         drop(self.bytes.open(&reader.place, Some(0..0)).await?);
         let walked = tokio::task::spawn_blocking(move || {
             let header = dicom::walk(reader, &Limits::default())?;
-            Ok::<_, WalkError>(describe(&header.read_as(writing), &record, zone))
+            Ok::<_, WalkError>(of(&header.read_as(writing)))
         });
         Ok(match walked.await {
-            Ok(Ok(outcome)) => outcome.map(Box::new).map_err(|refused| refused.reason),
+            Ok(Ok(outcome)) => outcome,
             Ok(Err(error)) => Err(Reason { code: error.reason().into(), detail: error.facts() }),
             Err(error) if error.is_panic() => Err(Reason { code: "parser_failed".into(), detail: String::new() }),
             Err(_) => return Err(ReleaseError::Interrupted),

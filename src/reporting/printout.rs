@@ -48,6 +48,7 @@ pub fn document(content: &ReportContent, code: &str, place: &Place) -> Result<Re
             .collect::<Option<_>>()
             .ok_or(Unfinished)?,
         verification_code: numbers::grouped(code),
+        digest: content.short_digest().unwrap_or_default(),
         signed: at(Micros(last.at_us), place).ok_or(Unfinished)?,
     })
 }
@@ -92,7 +93,7 @@ pub fn age(age: Option<wire::Age>) -> String {
     format!("{count} {unit}")
 }
 
-fn sex(word: &str) -> &'static str {
+pub fn sex(word: &str) -> &'static str {
     match Sex::from_word(word) {
         Some(Sex::Male) => "男",
         Some(Sex::Female) => "女",

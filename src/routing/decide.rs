@@ -14,6 +14,9 @@ pub struct Waiting {
     pub modality: String,
     pub urgency: Urgency,
     pub queued: Micros,
+    /// In whose hands it was when a manager took it back last, and when.
+    #[serde(default)]
+    pub taken_from: Option<(AccountId, Micros)>,
 }
 
 /// An account that may read.
@@ -58,11 +61,18 @@ impl Snapshot {
 pub struct Policy {
     /// A page silent for longer gets nothing.
     pub silence: Duration,
+    /// What a manager took out of somebody's hands does not go back to them for so long, if there is anybody else.
+    #[serde(default = "rest")]
+    pub rest: Duration,
+}
+
+const fn rest() -> Duration {
+    Duration::from_secs(120)
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { silence: Duration::from_secs(60) }
+        Self { silence: Duration::from_secs(60), rest: rest() }
     }
 }
 
@@ -100,6 +110,8 @@ pub enum Why {
     Silent,
     NoPrivilege,
     Busy,
+    /// A manager has just taken this case out of their hands, and somebody else is here who may read it.
+    TakenBack,
     /// Free as well, but free for a shorter time.
     FreeShorter,
 }
@@ -111,6 +123,7 @@ impl Why {
             Why::Silent => "silent",
             Why::NoPrivilege => "no_privilege",
             Why::Busy => "busy",
+            Why::TakenBack => "taken_back",
             Why::FreeShorter => "free_shorter",
         }
     }
@@ -175,8 +188,10 @@ fn free_since(reader: &Reader) -> Option<Micros> {
 fn decide_one(case: &Waiting, readers: &[Reader], now: Micros, policy: &Policy) -> Decision {
     let mut given = None;
     let mut passed_over = Vec::new();
+    let resting = resting(case, readers, now, policy);
     for reader in readers {
-        match obstacle(case, reader, now, policy).or(given.map(|_| Why::FreeShorter)) {
+        let rests = (resting == Some(reader.account)).then_some(Why::TakenBack);
+        match obstacle(case, reader, now, policy).or(rests).or(given.map(|_| Why::FreeShorter)) {
             None => given = Some(reader.account),
             Some(why) => passed_over.push(PassedOver { account: reader.account, why }),
         }
@@ -188,6 +203,14 @@ fn decide_one(case: &Waiting, readers: &[Reader], now: Micros, policy: &Policy) 
         reason: if given.is_some() { Reason::MostUrgentOldest } else { Reason::NobodyFree },
         passed_over,
     }
+}
+
+/// Whom the case does not go back to: somebody else is here for it, now or when they are done with what they hold.
+fn resting(case: &Waiting, readers: &[Reader], now: Micros, policy: &Policy) -> Option<AccountId> {
+    let (from, _) = case.taken_from.filter(|(_, at)| now.since(*at) <= policy.rest)?;
+    let could = |reader: &Reader| !matches!(obstacle(case, reader, now, policy), Some(why) if why != Why::Busy);
+    let here = |reader: &Reader| reader.seen.is_some_and(|seen| now.since(seen) <= policy.silence);
+    readers.iter().any(|reader| reader.account != from && could(reader) && here(reader)).then_some(from)
 }
 
 fn obstacle(case: &Waiting, reader: &Reader, now: Micros, policy: &Policy) -> Option<Why> {
@@ -211,7 +234,14 @@ mod tests {
     use super::*;
 
     fn case(id: i64, urgency: Urgency, queued: i64, modality: &str) -> Waiting {
-        Waiting { case: CaseId(id), site: SiteId(1), modality: modality.into(), urgency, queued: Micros(queued) }
+        Waiting {
+            case: CaseId(id),
+            site: SiteId(1),
+            modality: modality.into(),
+            urgency,
+            queued: Micros(queued),
+            taken_from: None,
+        }
     }
 
     fn reader(id: i64, modalities: &str, free_since: i64) -> Reader {
@@ -282,6 +312,31 @@ mod tests {
         accounts.sort_unstable();
         accounts.dedup();
         assert_eq!(accounts.len(), 13);
+    }
+
+    #[test]
+    fn what_was_taken_out_of_somebodys_hands_goes_back_to_them_only_if_nobody_else_is_here() {
+        let policy = Policy::default();
+        let taken = Waiting { taken_from: Some((AccountId(1), Micros(900))), ..case(1, Urgency::Stat, 10, "CT") };
+        let to = |others: Vec<Reader>, now: Micros| {
+            let readers = [vec![reader(1, "CT", 1)], others].concat();
+            let readers = readers.into_iter().map(|r| Reader { seen: r.seen.map(|_| now), ..r }).collect();
+            decide(&Snapshot { waiting: vec![taken.clone()], readers }, now, &policy).remove(0)
+        };
+        let now = Micros(1_000);
+        assert_eq!(to(vec![], now).outcome, Outcome::Given(AccountId(1)), "nobody else is here");
+        assert_eq!(to(vec![reader(2, "CT", 5)], now).outcome, Outcome::Given(AccountId(2)));
+        let busy = Reader { holding: Some(CaseId(9)), ..reader(2, "CT", 5) };
+        let waits = to(vec![busy.clone()], now);
+        assert_eq!(waits.outcome, Outcome::Waits, "the other one is done with theirs some day");
+        assert_eq!(waits.passed_over[0], PassedOver { account: AccountId(1), why: Why::TakenBack });
+        let rested = Micros(900) + policy.rest + Duration::from_secs(1);
+        assert_eq!(to(vec![busy.clone()], rested).outcome, Outcome::Given(AccountId(1)), "it does not wait for ever");
+        for absent in
+            [reader(2, "US", 5), Reader { on_duty_since: None, ..reader(2, "CT", 5) }, Reader { seen: None, ..busy }]
+        {
+            assert_eq!(to(vec![absent], now).outcome, Outcome::Given(AccountId(1)));
+        }
     }
 
     #[test]

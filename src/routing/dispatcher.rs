@@ -243,6 +243,50 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_a_manager_takes_back_waits_for_somebody_else_who_is_here() {
+        on_both_engines(async |db| {
+            let lin = seed_account(&db, "lin", Role::Manager, None).await;
+            let [zhou, zheng] = [("zhou", START), ("zheng", START + Duration::from_secs(1))];
+            let mut doctors = Vec::new();
+            for (login, since) in [zhou, zheng] {
+                let case = seed_case(&db, "QH", CaseState::Queued, Urgency::Routine, START).await.case;
+                let account = seed_account(&db, login, Role::Specialist, None).await;
+                on_duty(&db, account, since).await;
+                turn(&db, &Policy::default(), since).await.unwrap();
+                assert_eq!(read(&db, case).await.assignee_id, Some(account));
+                doctors.push((account, case));
+            }
+            let [(zhou, case), (zheng, other)] = doctors[..] else { panic!("two doctors") };
+            let now = START + Duration::from_secs(10);
+            let version = read(&db, case).await.version;
+            write(&db, async |tx| cases::take_back(tx, case, Scope::All, version, lin, now).await).await.unwrap();
+            page_says(&db, zhou, true, now).await;
+            turn(&db, &Policy::default(), now).await.unwrap();
+            assert_eq!(read(&db, case).await.assignee_id, None, "the other one is busy, but here");
+
+            write(&db, async |tx| duty::set(tx, zheng, false, zheng, now).await).await.unwrap();
+            turn(&db, &Policy::default(), now).await.unwrap();
+            assert_eq!(read(&db, case).await.assignee_id, Some(zhou), "the other one has gone home");
+            assert_eq!(read(&db, other).await.assignee_id, None);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn whoever_is_put_on_duty_by_another_is_there_once_a_page_of_theirs_answers() {
+        on_both_engines(async |db| {
+            let lin = seed_account(&db, "lin", Role::Manager, None).await;
+            let feng = seed_account(&db, "feng", Role::Specialist, None).await;
+            write(&db, async |tx| duty::set(tx, feng, true, lin, START).await).await.unwrap();
+            let seen = async || duty::on_duty(&mut db.read().await.unwrap()).await.unwrap()[0].seen_us;
+            assert!(seen().await < START, "nobody has heard of a page");
+            page_says(&db, feng, true, START).await;
+            assert_eq!(seen().await, START);
+        })
+        .await;
+    }
+
+    #[tokio::test]
     async fn two_dispatchers_never_give_a_case_twice() {
         on_both_engines(async |db| {
             for n in 0..8 {

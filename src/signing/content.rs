@@ -114,6 +114,12 @@ impl ReportContent {
     pub fn sha256(&self) -> Result<String, ContentError> {
         Ok(hex::encode(Sha256::digest(self.canonical()?)))
     }
+
+    /// What a person compares of it: its first eight digits, in two groups.
+    pub fn short_digest(&self) -> Result<String, ContentError> {
+        let digest = self.sha256()?.to_ascii_uppercase();
+        Ok([digest.get(..4), digest.get(4..8)].into_iter().flatten().collect::<Vec<_>>().join(" "))
+    }
 }
 
 impl SignedBy {

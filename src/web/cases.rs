@@ -10,6 +10,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
+use wire::median;
 use wire::{
     CaseChange, CaseCounts, CaseDetail, CaseList, CaseRow, Decision, HistoryLine, LateAnswer, LeaseToken, PassedOver,
     Person, TakeBack,
@@ -18,7 +19,7 @@ use wire::{
 use super::auth::Caller;
 use super::routes::{Access, CLINICAL, READERS, Route};
 use super::rows::{self, case_row, positions};
-use super::{Answer, App, Problem, audit};
+use super::{Answer, App, Problem, audit, history};
 use crate::clock;
 use crate::domain::{AccountId, CaseId, CaseState, Micros, ReportId, ReportState, Role, Targets};
 use crate::index::cases::{self, Figure, Listing, Tab};
@@ -112,12 +113,6 @@ fn counts(figures: &[Figure], unread: i64, day_start: Micros) -> CaseCounts {
     }
 }
 
-/// The middle value; `None` of nothing.
-pub fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
-}
-
 async fn detail(State(app): State<App>, caller: Caller, Path(case): Path<i64>) -> Answer<Json<CaseDetail>> {
     let mut tx = app.db.read().await?;
     let detail = describe(&app, &mut tx, &caller, CaseId(case)).await?;
@@ -148,12 +143,12 @@ async fn describe(app: &App, tx: &mut Tx, caller: &Caller, case: CaseId) -> Answ
         row: case_row(&row, &positions),
         report,
         signatures_needed: state::signatures_needed(app.config.reporting.signatures, caller.role),
-        history: history
+        history: history::told(history)
             .into_iter()
             .map(|event| HistoryLine {
                 at_us: event.at_us.0,
+                who: history::named(&event).and_then(|id| people.get(&id)).map(|p| p.name.clone()),
                 kind: event.kind,
-                who: event.account_id.or(event.subject_id).and_then(|id| people.get(&id)).map(|p| p.name.clone()),
                 detail: event.detail,
             })
             .collect(),

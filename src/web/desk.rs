@@ -5,10 +5,9 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{Query, State};
 use serde::Deserialize;
-use wire::{CaseRow, Desk, Lease};
+use wire::{CaseRow, Desk, Lease, median};
 
 use super::auth::Caller;
-use super::cases::median;
 use super::routes::{READERS, Route};
 use super::rows::{self, case_row, positions};
 use super::{Answer, App};

@@ -14,6 +14,7 @@ mod dicomweb;
 mod events;
 pub(crate) mod fuzzing;
 mod health;
+mod history;
 mod images;
 mod openapi;
 pub mod passwords;

@@ -8,7 +8,7 @@ use wire::{Correction, PatientCorrection, PatientRecord, PersonDecision, Place, 
 
 use super::auth::Caller;
 use super::routes::{Access, CLINICAL, Route};
-use super::rows::dashed;
+use super::rows::{self, dashed};
 use super::{Answer, App, Problem};
 use crate::clock;
 use crate::domain::{CaseId, PatientId, Role};
@@ -22,7 +22,7 @@ const LONGEST_NOTE: usize = 500;
 pub fn routes() -> Vec<Route> {
     const DECIDES: Access = Access::Roles(&[Role::Manager]);
     vec![
-        Route::get("/api/v1/cases/{case}/priors", CLINICAL, "Other studies of the same person", priors),
+        Route::get("/api/v1/cases/{case}/priors", CLINICAL, "Earlier and later studies of the same person", priors),
         Route::post("/api/v1/cases/{case}/person", DECIDES, "Whether another record is of the same person", decide),
         Route::new(Method::PUT, "/api/v1/cases/{case}/patient", DECIDES, "Whom a study is of, put right", correct),
     ]
@@ -30,15 +30,18 @@ pub fn routes() -> Vec<Route> {
 
 async fn priors(State(app): State<App>, caller: Caller, Path(case): Path<i64>) -> Answer<Json<Priors>> {
     let mut tx = app.db.read().await?;
-    let study = cases::row(&mut tx, CaseId(case), caller.scope).await?.study_id;
+    let row = cases::row(&mut tx, CaseId(case), caller.scope).await?;
+    let study = row.study_id;
     let own = people::of_study(&mut tx, caller.scope, study).await?;
     let found = people::priors(&mut tx, caller.scope, study).await?;
+    let (later, earlier): (Vec<_>, Vec<_>) = found.into_iter().partition(|prior| prior.exam_us > row.exam_us);
     let records = people::records(&mut tx, caller.scope, own.patient).await?;
     let corrected = corrections::in_force(&mut tx, study).await?;
     Ok(Json(Priors {
         record: record(own),
         corrected: corrected.map(correction),
-        priors: found.into_iter().map(prior).collect(),
+        priors: earlier.into_iter().map(prior).collect(),
+        later: later.into_iter().map(prior).collect(),
         records: records.into_iter().map(record).collect(),
     }))
 }
@@ -123,6 +126,8 @@ fn prior(row: PriorRow) -> Prior {
 
 fn record(row: Record) -> PatientRecord {
     PatientRecord {
+        case: row.case_id.map(|case| case.0),
+        studies: rows::count(row.studies),
         patient: row.patient.0,
         name: row.name,
         sex: row.sex,

@@ -1,11 +1,12 @@
 //! `/verify`: anybody may ask whether a printed report is genuine, by its number and verification code.
 //!
 //! Without the right code nothing is said about the number, not even whether it exists. With it the page says what helps to
-//! compare the paper: exam, institution, signatures, times, and only the first character of the name.
+//! compare the paper: exam, institution, signatures, times, how the opinion begins and ends, and only the first character of
+//! the name.
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use serde::Deserialize;
 
@@ -32,7 +33,7 @@ struct Asked {
     n: String,
     #[serde(default)]
     c: String,
-    /// `zh` or `en`; else the browser's language decides.
+    /// `zh` or `en`; else Chinese.
     #[serde(default)]
     lang: String,
 }
@@ -55,7 +56,6 @@ async fn style() -> Response {
 /// Always a page: who holds a paper in their hand reads no problem documents.
 async fn page(
     State(app): State<App>,
-    headers: HeaderMap,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> (StatusCode, [(header::HeaderName, &'static str); 1], Html<String>) {
     let asked = asked.map(|Query(asked)| asked).unwrap_or_default();
@@ -68,7 +68,7 @@ async fn page(
     };
     let form = Form { center: &app.config.center, number: &number, code: &code, lang: &asked.lang };
     let place = Place { zone: app.zone.clone(), base: String::new() };
-    let html = form.render(words::chosen(&asked.lang, &headers), &verdict, &place);
+    let html = form.render(words::chosen(&asked.lang), &verdict, &place);
     (status, [(header::CACHE_CONTROL, "no-store")], Html(html))
 }
 
@@ -164,6 +164,7 @@ fn genuine(content: &ReportContent, words: &Words, place: &Place) -> String {
     let what = if exam.description.trim().is_empty() { &exam.modality } else { &exam.description };
     let mut facts = vec![
         (words.name, masked(&content.patient.name)),
+        (words.person, person(content)),
         (words.exam, what.clone()),
         (words.site, content.site.clone()),
         (words.at, printout::minutes(Micros(exam.at_us), place).unwrap_or_default()),
@@ -173,9 +174,34 @@ fn genuine(content: &ReportContent, words: &Words, place: &Place) -> String {
         let when = printout::minutes(Micros(by.at_us), place).unwrap_or_default();
         facts.push((role, format!("{} {} {when}", by.name, by.title)));
     }
-    facts.push((words.digest, content.sha256().unwrap_or_default()));
-    let rows = facts.iter().map(|(label, value)| format!("<dt>{label}</dt><dd lang=\"zh-CN\">{}</dd>", escaped(value)));
-    format!("{}<dl>{}</dl>", message("genuine", words.genuine), rows.collect::<String>())
+    facts.push((words.opinion, opinion(&content.impression, words)));
+    facts.push((words.digest, content.short_digest().unwrap_or_default()));
+    let rows = facts.iter().map(|(label, value)| format!("<dt>{label}</dt><dd lang=\"zh-CN\">{}</dd>", whole(value)));
+    let proves = format!("<p class=\"proves\">{}</p>", words.proves);
+    format!("{}<dl>{}</dl>{proves}", message("genuine", words.genuine), rows.collect::<String>())
+}
+
+/// Sex and age, as far as they were known.
+fn person(content: &ReportContent) -> String {
+    [printout::sex(&content.patient.sex), &*content.patient.age].join(" ").trim().to_owned()
+}
+
+/// How many characters the opinion has, and its first and last ones where that gives little away: enough to notice another
+/// text on the paper.
+fn opinion(text: &str, words: &Words) -> String {
+    const ENDS: usize = 3;
+    let characters: Vec<char> = text.chars().filter(|c| !c.is_whitespace()).collect();
+    let count = words.characters.replace("{}", &characters.len().to_string());
+    if characters.len() < 6 * ENDS {
+        return count;
+    }
+    let (first, last) = (&characters[..ENDS], &characters[characters.len() - ENDS..]);
+    format!("{}…{} {count}", first.iter().collect::<String>(), last.iter().collect::<String>())
+}
+
+/// A line breaks between words and not within a date.
+fn whole(text: &str) -> String {
+    text.split(' ').map(|word| format!("<span>{}</span>", escaped(word))).collect::<Vec<_>>().join(" ")
 }
 
 /// 张测试 → 张**: enough to compare with the paper in hand, not enough to learn from.
@@ -231,14 +257,24 @@ mod tests {
     fn a_genuine_report_is_described_without_its_name_or_text() {
         let content = chest_ct();
         let genuine = Verdict::Genuine(Box::new(content.clone()));
-        for (words, said) in [(&ZH, "真实有效"), (&EN, "Genuine")] {
+        for (words, said) in [(&ZH, "确有此报告"), (&EN, "There is such a report")] {
             let html = form("YY20261122-000123", "7F3K-29QD-XKPM").render(words, &genuine, &place());
-            assert!(html.contains(said) && html.contains("胸部 CT 平扫") && html.contains("周示例"));
-            assert!(html.contains(&content.sha256().unwrap()));
+            let shown = html.replace("<span>", "").replace("</span>", "");
+            assert!(shown.contains(said) && shown.contains("胸部 CT 平扫") && shown.contains("周示例"));
+            assert!(shown.contains(&content.short_digest().unwrap()), "the paper has it too");
+            assert!(shown.contains(&opinion(&content.impression, words)) && shown.contains(words.proves));
             for secret in ["测试", &content.findings, &content.impression, "P-000417", "1968"] {
                 assert!(!html.contains(secret), "{secret}");
             }
         }
+    }
+
+    #[test]
+    fn the_opinion_is_told_apart_by_its_length_and_ends_and_a_short_one_by_its_length_alone() {
+        let said = opinion("1. 右肺下叶背段实性结节，较前增大。\n2. 建议复查", &ZH);
+        assert_eq!(said, "1.右…议复查 共 24 字");
+        assert_eq!(opinion("未见异常。", &ZH), "共 5 字", "its ends would be the whole of it");
+        assert_eq!(whole("2026-11-20 09:42"), "<span>2026-11-20</span> <span>09:42</span>");
     }
 
     async fn ask(app: &App, path: &str, languages: &str) -> (StatusCode, String) {
@@ -251,12 +287,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_page_speaks_the_readers_language_and_the_one_they_chose() {
+    async fn the_page_speaks_chinese_until_somebody_asks_for_english() {
         on_both_engines(async |db| {
             let (app, _data) = app(&db).await;
             for (path, languages, said) in [
                 ("/verify?n=YY1&c=X", "zh-CN,zh;q=0.9,en;q=0.8", "未找到"),
-                ("/verify?n=YY1&c=X", "en-GB,en;q=0.9", "Not found"),
+                ("/verify?n=YY1&c=X", "en-US,en;q=0.9", "未找到"),
                 ("/verify?n=YY1&c=X&lang=en", "zh-CN", "Not found"),
                 ("/verify?n=YY1&c=X&lang=zh", "en", "未找到"),
                 ("/verify?n=1&n=2", "zh-CN", "报告核验"),

@@ -29,6 +29,8 @@ pub struct ReportDocument {
     pub signatories: Vec<Signatory>,
     /// Grouped for reading, e.g. `7F3K-29QD-XXXX`.
     pub verification_code: String,
+    /// The first digits of the signed content's digest; empty: none is printed.
+    pub digest: String,
     /// What the QR code holds: the verification page with number and code, nothing else.
     pub verify_url: String,
     /// When the last signature was given: the document's date.

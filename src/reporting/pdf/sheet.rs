@@ -302,8 +302,9 @@ fn signature(pen: &mut Pen<'_>, signatory: &Signatory, x: f32, top: f32) {
 fn foot(pen: &mut Pen<'_>, document: &ReportDocument, page: usize, of: usize) {
     pen.rule(MARGIN, FOOT, MEASURE, 0.5, 0xBB);
     let foot = Style { size: 8.0, ..SMALL };
-    let code = &document.verification_code;
-    let note = format!("本报告供临床医师参考。已电子签名封存，验证码 {code}，凭报告编号与验证码或扫码核验。");
+    let (code, digest) = (&document.verification_code, &document.digest);
+    let digest = if digest.is_empty() { String::new() } else { format!("，内容摘要 {digest}") };
+    let note = format!("供临床医师参考。已电子签名封存，验证码 {code}{digest}，凭报告编号与验证码或扫码核验。");
     pen.text(MARGIN, FOOT + 14.0, &note, foot, MEASURE - 80.0);
     pen.text_right(WIDTH - MARGIN, FOOT + 14.0, &format!("第 {page} 页，共 {of} 页"), foot, 75.0);
 }

@@ -42,6 +42,7 @@ pub(super) fn chest_ct() -> ReportDocument {
             },
         ],
         verification_code: "7F3K-29QD-XKPM".into(),
+        digest: "3F9A 21BC".into(),
         verify_url: "https://imaging.example.cn/verify?n=YY20261120-000123&c=7F3K29QDXKPM".into(),
         signed: "2026-11-20T10:17:00[Asia/Shanghai]".parse().unwrap(),
     }
@@ -90,6 +91,7 @@ fn the_page_says_what_the_report_says() {
         &document.impression,
         &document.exam_time,
         &document.verification_code,
+        &document.digest,
     ];
     for fact in facts.into_iter().chain(document.signatories.iter().flat_map(|s| [&s.role, &s.name, &s.title, &s.when]))
     {

@@ -20,7 +20,11 @@ struct Manager {
 
 impl Manager {
     async fn sign_in(db: &Db) -> Self {
-        let account = seed_account(db, "feng", Role::Manager, None).await;
+        Self::sign_in_as(db, "feng", Role::Manager).await
+    }
+
+    async fn sign_in_as(db: &Db, login: &str, role: Role) -> Self {
+        let account = seed_account(db, login, role, None).await;
         let (secret, csrf) = (auth::new_secret(), auth::new_secret());
         let mut tx = db.write().await.unwrap();
         sessions::open(&mut tx, &auth::hash(&secret), account, &csrf, clock::now()).await.unwrap();
@@ -130,7 +134,7 @@ async fn a_manager_fetches_what_is_in_quarantine_is_told_why_it_stays_and_puts_i
         assert_eq!(decide("release", "  ").await, (400, "note_missing".to_owned()));
         assert_eq!(decide("release", "设备已修").await, (409, "still_refused".to_owned()));
         assert_eq!(decide("choose", "设备已修").await, (409, "refused".to_owned()));
-        assert_eq!(decide("keep", "已请设备重发").await, (204, String::new()));
+        assert_eq!(decide("keep", "已请设备重发").await, (200, String::new()));
         assert_eq!(manager.get(app, "/api/v1/quarantine").await["total"], 0);
         let settled = manager.get(app, "/api/v1/quarantine?settled=true").await;
         assert_eq!(settled["rows"][0]["settled"]["note"], "已请设备重发");
@@ -143,6 +147,72 @@ async fn a_manager_fetches_what_is_in_quarantine_is_told_why_it_stays_and_puts_i
         .unwrap();
         assert_eq!(events.iter().map(|(kind, ..)| &**kind).collect::<Vec<_>>(), ["instance.fetched", "instance.settled"]);
         assert!(events.iter().all(|(_, of, detail)| *of == Some(site.site.0) && !detail.contains("重发")), "ids only");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_manager_sees_both_patients_before_deciding_and_where_it_went_after() {
+    on_both_engines(async |db| {
+        let center = Center::open(&db).await;
+        let site = center.furnish("QH").await;
+        let id = center.misfile(&site, "钱错号", "SAMPLE-99999").await;
+        let (app, manager) = (&center.app, Manager::sign_in(&db).await);
+        let row_of = |listed: Value| listed["rows"].as_array().unwrap().iter().find(|row| row["id"] == id).cloned();
+        let row = row_of(manager.get(app, "/api/v1/quarantine").await).unwrap();
+        assert_eq!((&row["reason"], &row["study"]["patient"]["name"]), (&json!("patient_mismatch"), &json!("患者QH")));
+        assert_eq!((&row["study"]["case"], &row["study"]["signed"]), (&json!(site.case), &json!(true)));
+
+        let path = format!("/api/v1/quarantine/{id}");
+        let look = manager.get(app, &path).await;
+        assert_eq!(look["sent"]["patient"]["name"], "钱错号");
+        assert_eq!([&look["sent"]["patient"]["pid"], &look["study"]["patient"]["pid"]], ["SAMPLE-99999", "PID-QH"]);
+        assert_eq!([&look["sent"]["series"], &look["sent"]["number"]], [1, 99]);
+        let refused = manager.get(app, &format!("/api/v1/cases/{}/refused", site.case)).await;
+        assert_eq!(refused["reasons"], json!([{ "reason": "patient_mismatch", "count": 1 }]));
+
+        // Whose they are is not for who keeps the machine.
+        let admin = Manager::sign_in_as(&db, "root", Role::Admin).await;
+        assert_eq!(row_of(admin.get(app, "/api/v1/quarantine").await).unwrap()["study"], Value::Null);
+        let (status, _) = admin.ask(app, Method::GET, &path, Value::Null, "identity").await;
+        assert_eq!(status, StatusCode::FORBIDDEN);
+
+        let body = json!({ "act": "release", "note": "登记时输错了号" });
+        let (status, said) = manager.ask(app, Method::POST, &path, body, "identity").await;
+        assert_eq!(status, StatusCode::OK);
+        let said: Value = serde_json::from_slice(&said).unwrap();
+        assert_eq!((&said["study"]["patient"]["name"], &said["study"]["case"]), (&json!("患者QH"), &json!(site.case)));
+        let settled = manager.get(app, &format!("/api/v1/cases/{}/refused", site.case)).await;
+        assert_eq!(settled["reasons"], json!([]));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn only_what_was_made_before_is_an_earlier_study() {
+    on_both_engines(async |db| {
+        let center = Center::open(&db).await;
+        let (one, other) = (center.furnish("QH").await, center.furnish("LW").await);
+        let (app, manager) = (&center.app, Manager::sign_in(&db).await);
+        let mut tx = db.write().await.unwrap();
+        on!(&mut tx, c => sqlx::query("UPDATE study SET exam_us = exam_us + 1000000 WHERE id = $1")
+            .bind(other.study).execute(c).await.map(drop))
+        .unwrap();
+        let number = crate::domain::NationalId::parse("11010519491231002X").unwrap();
+        for site in [&one, &other] {
+            let study = crate::domain::StudyId(site.study);
+            let own = crate::index::people::of_study(&mut tx, crate::index::Scope::All, study).await.unwrap();
+            let now = clock::now();
+            crate::index::people::has_number(&mut tx, own.patient, site.site, &number, now).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        let studies = async |case: crate::domain::CaseId| {
+            let found = manager.get(app, &format!("/api/v1/cases/{case}/priors")).await;
+            ["priors", "later"]
+                .map(|of| found[of].as_array().unwrap().iter().map(|s| s["study"].clone()).collect::<Vec<_>>())
+        };
+        assert_eq!(studies(one.case).await, [vec![], vec![json!(other.study)]]);
+        assert_eq!(studies(other.case).await, [vec![json!(one.study)], vec![]]);
     })
     .await;
 }

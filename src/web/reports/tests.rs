@@ -132,7 +132,7 @@ async fn a_report_is_written_signed_opened_and_verified() {
         let number = detail["report"]["number"].as_str().unwrap();
         let sealed = reports::by_number(&mut db.read().await.unwrap(), number).await.unwrap().unwrap();
         let genuine = anybody(&app, &format!("/verify?n={number}&c={}", sealed.verify_code)).await;
-        assert!(genuine.contains("真实有效") && genuine.contains("王**") && !genuine.contains("喆"));
+        assert!(genuine.contains("确有此报告") && genuine.contains("王**") && !genuine.contains("喆"));
         let wrong_code = anybody(&app, &format!("/verify?n={number}&c=22222222")).await;
         let no_such = anybody(&app, "/verify?n=YY20200101-000009&c=22222222").await;
         assert!(wrong_code.contains("未找到") && !wrong_code.contains("周示例"));

@@ -110,6 +110,41 @@ impl Center {
         Furnished { site, study, instance, case, report, study_uid, series_uid, instance_uid, marks }
     }
 
+    /// Another image of a site's study under another patient's name; its row in quarantine.
+    pub async fn misfile(&self, of: &Furnished, name: &str, pid: &str) -> i64 {
+        let instance_uid = format!("{}.99", of.series_uid);
+        let mut image = Dataset::default();
+        image
+            .text(tags::SPECIFIC_CHARACTER_SET, "ISO_IR 192")
+            .text(tags::SOP_CLASS_UID, ULTRASOUND)
+            .text(tags::SOP_INSTANCE_UID, &instance_uid)
+            .text(tags::MODALITY, "US")
+            .text(tags::PATIENT_NAME, name)
+            .text(tags::PATIENT_ID, pid)
+            .text(tags::STUDY_INSTANCE_UID, &of.study_uid)
+            .text(tags::SERIES_INSTANCE_UID, &of.series_uid)
+            .number(tags::SERIES_NUMBER, 1.0)
+            .number(tags::INSTANCE_NUMBER, 99.0);
+        let sender = async |tx: &mut crate::index::Tx| {
+            on!(tx, c => sqlx::query_as::<_, (DeviceId, String)>("SELECT id, ae_title FROM device WHERE site_id = $1")
+                .bind(of.site).fetch_one(c).await)
+        };
+        let (device, ae) = sender(&mut self.app.db.read().await.unwrap()).await.unwrap();
+        self.receive(device, &ae, &instance_uid, &encoded(&image)).await;
+        for _ in 0..1_000 {
+            let mut tx = self.app.db.read().await.unwrap();
+            let found = on!(&mut tx, c => sqlx::query_scalar::<_, i64>("SELECT id FROM quarantine WHERE sop_uid = $1")
+                .bind(&instance_uid).fetch_optional(c).await)
+            .unwrap();
+            drop(tx);
+            if let Some(found) = found {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("the object was not in quarantine within 20 s");
+    }
+
     async fn place(&self, code: &str) -> (SiteId, DeviceId) {
         let now = clock::now();
         let mut tx = self.app.db.write().await.unwrap();

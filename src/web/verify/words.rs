@@ -1,7 +1,5 @@
 //! What the verification page says, in Simplified Chinese and English.
 
-use axum::http::{HeaderMap, header};
-
 pub struct Words {
     pub tag: &'static str,
     /// The other language: its word in the address, its tag, its own name.
@@ -18,7 +16,13 @@ pub struct Words {
     pub broken: (&'static str, &'static str),
     pub unavailable: (&'static str, &'static str),
     pub genuine: (&'static str, &'static str),
+    /// What the page proves, and what only a comparison does.
+    pub proves: &'static str,
     pub name: &'static str,
+    pub person: &'static str,
+    /// How the opinion is shown, and how many characters it has.
+    pub opinion: &'static str,
+    pub characters: &'static str,
     pub exam: &'static str,
     pub site: &'static str,
     pub at: &'static str,
@@ -36,11 +40,15 @@ pub const ZH: Words = Words {
     number: "报告编号",
     code: "验证码",
     check: "核验",
-    foot: "编号与验证码印在报告页脚。本页不显示完整姓名与报告内容。",
+    foot: "编号与验证码印在报告页脚。本页不显示完整姓名与报告全文。",
     unknown: ("未找到", "没有编号与验证码同时相符的报告。请核对纸质报告页脚后重试。"),
     broken: ("不可信", "编号与验证码相符，但存档内容与签名不一致。请联系影像中心。"),
     unavailable: ("暂时查不了", "影像中心现在无法查询，这不说明报告是真是假。请过几分钟再试。"),
-    genuine: ("真实有效", "编号与验证码相符，内容自签名以来没有改动。请与手中报告逐项比对。"),
+    genuine: ("确有此报告", "编号与验证码相符，中心存档的报告自签名以来没有改动。请与手中报告逐项比对。"),
+    proves: "本页说的是中心存档的报告。纸上的文字可能被人改过：以上各项有一项对不上，或对内容有疑问，请致电影像中心核对原件。早先打印的报告没有印内容摘要。",
+    person: "性别、年龄",
+    opinion: "诊断意见",
+    characters: "共 {} 字",
     name: "姓名",
     exam: "检查项目",
     site: "检查机构",
@@ -59,7 +67,7 @@ pub const EN: Words = Words {
     number: "Report number",
     code: "Verification code",
     check: "Verify",
-    foot: "Number and code are printed at the foot of the report. This page shows neither the full name nor the text.",
+    foot: "Number and code are printed at the foot of the report. This page shows neither the full name nor the whole text.",
     unknown: (
         "Not found",
         "No report has both this number and this code. Compare them with the foot of the paper and try again.",
@@ -73,9 +81,13 @@ pub const EN: Words = Words {
         "The imaging center can't look it up at the moment, which says nothing about the report. Try again in a few minutes.",
     ),
     genuine: (
-        "Genuine",
-        "Number and code are right, and nothing has changed since it was signed. Compare each line with the paper in your hand.",
+        "There is such a report",
+        "Number and code are right, and the report the center keeps has not changed since it was signed. Compare each line with the paper in your hand.",
     ),
+    proves: "This page speaks of the report that the center keeps. The words on a paper can be altered: if any line differs, or you doubt what it says, call the imaging center. Reports printed earlier have no digest.",
+    person: "Sex, age",
+    opinion: "Impression",
+    characters: "{} characters",
     name: "Name",
     exam: "Exam",
     site: "Institution",
@@ -85,15 +97,8 @@ pub const EN: Words = Words {
     digest: "Digest",
 };
 
-/// The language asked for in the address, else Chinese unless the browser's first language is another.
-pub fn chosen(asked: &str, headers: &HeaderMap) -> &'static Words {
-    match asked {
-        "zh" => return &ZH,
-        "en" => return &EN,
-        _ => {}
-    }
-    let languages =
-        headers.get(header::ACCEPT_LANGUAGE).and_then(|languages| languages.to_str().ok()).unwrap_or_default();
-    let first = languages.split([',', ';']).next().unwrap_or_default().trim().to_ascii_lowercase();
-    if first.is_empty() || first == "*" || first.starts_with("zh") { &ZH } else { &EN }
+/// English where it was asked for in the address, else Chinese: the paper is, and a browser's language is that of whoever sold
+/// the machine.
+pub fn chosen(asked: &str) -> &'static Words {
+    if asked == "en" { &EN } else { &ZH }
 }

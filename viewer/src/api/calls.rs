@@ -7,6 +7,7 @@ use wire::{
     Me, PatientCorrection, PersonDecision, Priors, QuarantineAct, QuarantineDecision, QuarantineList, ReturnRequest,
     SignIn, SignRequest, Status, StudyImages, TakeBack, Template,
 };
+use wire::{QuarantineDecided, QuarantineLook, Refusals};
 
 use super::client::{change, file, get, tell};
 use super::{Fault, set_csrf};
@@ -155,8 +156,18 @@ pub async fn quarantine(settled: bool, before: Option<i64>) -> Answer<Quarantine
     get(&format!("/api/v1/quarantine?settled={settled}{before}")).await
 }
 
-pub async fn decide_quarantine(id: i64, act: QuarantineAct, note: &str) -> Answer<()> {
-    tell("POST", &format!("/api/v1/quarantine/{id}"), &QuarantineDecision { act, note: note.to_owned() }).await
+pub async fn decide_quarantine(id: i64, act: QuarantineAct, note: &str) -> Answer<QuarantineDecided> {
+    change("POST", &format!("/api/v1/quarantine/{id}"), &QuarantineDecision { act, note: note.to_owned() }).await
+}
+
+/// Whom an object in quarantine says it is of.
+pub async fn look_quarantine(id: i64) -> Answer<QuarantineLook> {
+    get(&format!("/api/v1/quarantine/{id}")).await
+}
+
+/// What of a case's study was not accepted, and why.
+pub async fn refused(case: i64) -> Answer<Refusals> {
+    get(&format!("/api/v1/cases/{case}/refused")).await
 }
 
 /// Other studies and records of a case's person.

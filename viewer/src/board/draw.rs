@@ -13,6 +13,9 @@ const LOW: f64 = 60.0;
 /// Of one with nothing in it.
 const THIN: f64 = 30.0;
 
+/// Below the marks, for a word on those there is no room for.
+pub const MORE: f64 = 16.0;
+
 /// How much of the page a lane takes: no more than what stands in it needs.
 pub fn height(marks: usize, stacked: bool) -> f64 {
     match (marks, stacked) {

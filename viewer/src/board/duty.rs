@@ -72,8 +72,8 @@ fn doctor(watch: Watch, line: Line, may: bool) -> impl IntoView {
         <tr class:off=move || off.get() data-testid="duty-line">
             <td><b>{of_line(|line| line.who.name.clone())}</b><br/><span class="label">{of_line(about)}</span></td>
             <td>{move || line.with(|line| line.as_ref().map(|line| doing(line, now.get())))}</td>
-            <td class="end num">{of_line(|line| line.signed_today.to_string())}</td>
-            <td class="end">{of_line(median)}</td>
+            <td class="end num" data-label=t(say::DUTY_SIGNED)>{of_line(|line| line.signed_today.to_string())}</td>
+            <td class="end" data-label=t(say::DUTY_MEDIAN)>{of_line(median)}</td>
             <td class="end">{switch(watch, line, off, may)}</td>
         </tr>
     }
@@ -94,7 +94,9 @@ fn doing(line: &DutyLine, now: i64) -> AnyView {
             let since = row.steps.opened_us.or(row.steps.assigned_us).map(|us| clock::ago(now, us)).unwrap_or_default();
             ("eye", format!("{} ・ {since}", row.exam))
         }
+        (None, true) if line.absent => ("warn", t(say::DUTY_ABSENT).to_owned()),
         (None, true) if line.silent => ("warn", t(say::DUTY_SILENT).to_owned()),
+        (None, true) if line.occupied => ("doc", t(say::DUTY_OCCUPIED).to_owned()),
         (None, true) => ("routine", t(say::DUTY_FREE).to_owned()),
         (None, false) => ("pause", t(say::DUTY_OFF).to_owned()),
     };
@@ -114,7 +116,7 @@ fn switch(watch: Watch, line: Line, off: Memo<bool>, may: bool) -> AnyView {
             if let Err(fault) = api::duty(!line.on_duty, Some(line.who.id)).await {
                 watch.failed(fault);
             }
-            watch.refresh();
+            watch.settled();
         });
     };
     let name = line.with_untracked(|line| line.as_ref().map(|line| line.who.name.clone()).unwrap_or_default());

@@ -101,7 +101,10 @@ fn lane(modality: &str, open: &[&CaseRow], unread: bool, now: i64) -> impl IntoV
     let left: Vec<f64> = rows.iter().map(|row| minutes(row, now)).collect();
     let (marks, crowded) = place(&left, APART);
     let stacked = marks.iter().any(|mark| mark.level > 0) || crowded.iter().any(|count| *count > 0);
+    let more = crowded.iter().any(|count| *count > 0);
     let height = draw::height(marks.len(), stacked);
+    // What the lane has no room for is written under its lowest marks.
+    let (middle, height) = (height / 2.0, if more { height + draw::MORE } else { height });
     let unread = unread && rows.iter().any(|row| row.state == CaseState::Queued);
     let longest = rows.iter().filter_map(|row| row.steps.complete_us).map(|us| (now - us) / MINUTE_US).max();
     let counts = Urgency::ALL.iter().map(|urgency| {
@@ -115,7 +118,7 @@ fn lane(modality: &str, open: &[&CaseRow], unread: bool, now: i64) -> impl IntoV
         draw::spot(&Spot {
             at: mark.at,
             level: mark.level,
-            middle: height / 2.0,
+            middle,
             urgency: row.urgency,
             held: held(row),
             over: left[mark.case] < 0.0,
@@ -156,7 +159,7 @@ fn hint(row: &CaseRow) -> String {
 }
 
 fn axis() -> impl IntoView {
-    let mut drawing = draw::word("axis", share(FIRST + 2.5), 14.0, &fill(say::LANE_PAST, &["10"]));
+    let mut drawing = draw::word("axis past", share(FIRST + 2.5), 14.0, &fill(say::LANE_PAST, &["10"]));
     drawing += &draw::word("axis due", share(0.0), 14.0, t(say::LANE_DUE));
     for tens in 1..=6 {
         let minutes = f64::from(tens) * 10.0;

@@ -6,7 +6,7 @@ use wire::{Board, CaseRow, Person};
 
 use super::Watch;
 use super::lanes::{lane_name, lane_of};
-use super::remedy::{Stuck, stuck};
+use super::remedy::{Next, Stuck, after_taking_back, stuck};
 use crate::api::{self, Fault};
 use crate::clock::{self, MINUTE_US};
 use crate::desk::exam;
@@ -24,7 +24,7 @@ struct Line {
 
 fn pressing(board: &Board, now: i64) -> Vec<Line> {
     let close = board.open.iter().filter(|row| row.due_us.is_some_and(|due| due - now < 10 * MINUTE_US));
-    close.map(|row| Line { row: row.clone(), stuck: stuck(row, &board.duty) }).collect()
+    close.map(|row| Line { row: row.clone(), stuck: stuck(row, &board.duty, &board.barred) }).collect()
 }
 
 #[component]
@@ -83,7 +83,12 @@ fn said(Line { row, stuck }: &Line) -> String {
         Stuck::NoPrivilege => fill(say::STUCK_PRIVILEGE, &[&kind]),
         Stuck::OffDuty { .. } => fill(say::STUCK_OFF, &[&kind]),
         Stuck::Silent { who, .. } => fill(say::STUCK_SILENT, &[&named(who)]),
+        Stuck::Absent { who, .. } => fill(say::STUCK_ABSENT, &[&named(who)]),
+        Stuck::Occupied { who, .. } => fill(say::STUCK_OCCUPIED, &[&named(who)]),
         Stuck::Busy { who, .. } => fill(say::STUCK_BUSY, &[&kind, &named(who)]),
+        Stuck::Review { who, .. } if !who.is_empty() => fill(say::STUCK_REVIEW, &[&named(who)]),
+        Stuck::Review { call: Some(_), .. } => t(say::STUCK_REVIEW_OFF).to_owned(),
+        Stuck::Review { .. } => t(say::STUCK_REVIEW_NONE).to_owned(),
         Stuck::Routed => t(say::STUCK_ROUTED).to_owned(),
         Stuck::Arriving => t(i18n::state(row.state)).to_owned(),
         Stuck::InHand => {
@@ -117,21 +122,44 @@ fn settle(watch: Watch, act: impl Future<Output = Result<(), Fault>> + 'static) 
         if let Err(fault) = act.await {
             watch.failed(fault);
         }
-        watch.refresh();
+        watch.settled();
     });
+}
+
+/// Where it goes, in words; a warning where taking it back changes nothing.
+fn goes_to(next: &Next, holder: &str) -> AnyView {
+    let words = match next {
+        Next::Free(who) => fill(say::TAKE_BACK_FREE, &[&named(who)]),
+        Next::Busy(who) => fill(say::TAKE_BACK_BUSY, &[&named(who), holder]),
+        Next::Same => fill(say::TAKE_BACK_SAME, &[holder]),
+        Next::Nobody => t(say::TAKE_BACK_NOBODY).to_owned(),
+    };
+    match next {
+        Next::Free(_) => view! { <span>{words}</span> }.into_any(),
+        _ => view! { <span class="amber">{icon("warn")}" "{words}</span> }.into_any(),
+    }
 }
 
 #[component]
 fn TakeBack(watch: Watch, row: CaseRow, asked: RwSignal<Option<CaseRow>>) -> impl IntoView {
     let close = Callback::new(move |()| asked.set(None));
+    let holder = row.assignee.as_ref().map(|who| who.name.clone()).unwrap_or_default();
+    let case = format!("{} {}", row.patient.name, exam(&row));
+    let of_row = row.clone();
+    // Said as it is now: somebody may come or go while it is being thought over.
+    let next = Memo::new(move |_| {
+        watch.board.with(|board| board.as_ref().map(|board| after_taking_back(&of_row, &board.duty)))
+    });
+    let title = fill(say::TAKE_BACK_OF, &[&holder, &case]);
     let confirm = move |_| {
         asked.set(None);
         let (case, version) = (row.case, row.version);
         settle(watch, async move { api::take_back(case, version).await });
     };
     view! {
-        <Dialog title=t(say::TAKE_BACK_TITLE).to_owned() on_close=close testid="take-back-dialog">
-            <p>{t(say::TAKE_BACK_LEAD)}</p>
+        <Dialog title=title on_close=close testid="take-back-dialog">
+            <p>{t(say::TAKE_BACK_KEPT)}</p>
+            <p data-testid="take-back-next">{move || next.get().map(|next| goes_to(&next, &holder))}</p>
             <div class="actions">
                 <button class="button" data-first="" on:click=move |_| asked.set(None)>{t(say::CANCEL)}" "<kbd>"Esc"</kbd></button>
                 <button class="button danger" data-testid="take-back-confirm" on:click=confirm>{t(say::TAKE_BACK)}</button>

@@ -32,6 +32,9 @@ use turnaround::{by_modality, by_site};
 
 const KEYS: &[KeyLine] = &[("F1", say::KEY_HELP), ("Esc", say::KEY_CLOSE)];
 
+/// A little longer than a page takes that is open; the center waits three seconds before it says that none is.
+const ANSWER: Duration = Duration::from_millis(3_500);
+
 /// What the board shows, and how to have it asked for again.
 #[derive(Clone, Copy)]
 pub struct Watch {
@@ -45,16 +48,27 @@ impl Watch {
         let watch = Self { app, board: RwSignal::new(None), fault: RwSignal::new(None) };
         let refresh = live::gathered(Duration::from_millis(800), move || watch.refresh());
         live::listen(move |_| refresh());
-        watch.refresh();
+        // A page that falls silent, a shift that nobody answers: time passes without an event.
+        let now = clock::ticks().quarter;
+        Effect::new(move |_| {
+            now.track();
+            watch.refresh();
+        });
         watch
+    }
+
+    /// Something was done here: shown at once, and again when an open page has had the time to answer to it.
+    pub fn settled(self) {
+        self.refresh();
+        set_timeout(move || self.refresh(), ANSWER);
     }
 
     pub fn refresh(self) {
         spawn_local(async move {
             match api::board().await {
                 Ok(board) => {
-                    self.fault.set(None);
-                    self.board.set(Some(board));
+                    self.fault.try_set(None);
+                    self.board.try_set(Some(board));
                 }
                 Err(fault) => self.failed(fault),
             }
@@ -63,7 +77,7 @@ impl Watch {
 
     pub fn failed(self, fault: Fault) {
         self.app.notes(&fault);
-        self.fault.set(Some(fault));
+        self.fault.try_set(Some(fault));
     }
 }
 
@@ -104,7 +118,7 @@ fn Boards(watch: Watch) -> impl IntoView {
     };
     view! {
         <main class="board">
-            <section class="figures-row" data-testid="figures">{with(|board, _| figures(board).into_any())}</section>
+            <section class="figures-row" data-testid="figures">{with(|board, now| figures(board, now).into_any())}</section>
             <section class="card lanes-card" data-testid="lanes">{with(|board, now| lanes(board, now).into_any())}</section>
             <section class="card late-card" data-testid="late"><Late watch=watch/></section>
             <section class="card duty-card" data-testid="duty-table"><DutyTable watch=watch/></section>

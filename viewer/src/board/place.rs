@@ -44,14 +44,6 @@ pub fn share(minutes: f64) -> f64 {
     ((minutes - FIRST) / (LAST - FIRST)).clamp(0.0, 1.0)
 }
 
-/// The value below which `part` of the sorted values lie, 0 to 1.
-pub fn quantile(sorted: &[f64], part: f64) -> Option<f64> {
-    let last = sorted.len().checked_sub(1)?;
-    let at = part.clamp(0.0, 1.0) * last as f64;
-    let (low, high) = (at.floor() as usize, at.ceil() as usize);
-    Some(sorted[low] + (sorted[high] - sorted[low]) * (at - at.floor()))
-}
-
 /// How many values fall into each of `bins` equal parts of 0 to `most`; later ones count in the last.
 pub fn histogram(values: &[f64], bins: usize, most: f64) -> Vec<usize> {
     let mut counts = vec![0; bins];
@@ -88,13 +80,6 @@ mod tests {
             let at: Vec<f64> = marks.iter().filter(|mark| mark.level == level).map(|mark| mark.at).collect();
             assert!(at.windows(2).all(|pair| pair[1] - pair[0] >= 0.02));
         }
-    }
-
-    #[test]
-    fn quantiles_of_a_few_values_lie_between_them() {
-        assert_eq!(quantile(&[1.0, 2.0, 3.0], 0.5), Some(2.0));
-        assert_eq!(quantile(&[1.0, 3.0], 0.5), Some(2.0));
-        assert_eq!(quantile(&[], 0.5), None);
     }
 
     #[test]

@@ -2,11 +2,12 @@
 //!
 //! The newest page is kept up to date; earlier ones are fetched when asked for and stay.
 
+mod compare;
 mod decide;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wire::{QuarantineAct, QuarantineList, QuarantineRow, Role};
+use wire::{QuarantineAct, QuarantineList, QuarantineRow, QuarantineStudy, Role};
 
 use decide::DecideDialog;
 
@@ -16,6 +17,7 @@ use crate::clock;
 use crate::i18n::{self, fill, say, t};
 use crate::live::{self, Beat};
 use crate::ui::{LineMark, TopBar, empty, failed, icon, loading_rows};
+use crate::web;
 
 /// The list as far as it was fetched.
 #[derive(Clone, Copy)]
@@ -31,6 +33,15 @@ struct Shelf {
     fetching: RwSignal<bool>,
     /// The last try to get an earlier page failed.
     missed: RwSignal<bool>,
+    /// What became of what was decided last.
+    done: RwSignal<Option<Done>>,
+}
+
+/// Where an object went that somebody decided about.
+#[derive(Clone, PartialEq)]
+enum Done {
+    Joined(Option<QuarantineStudy>),
+    Aside,
 }
 
 impl Shelf {
@@ -43,6 +54,7 @@ impl Shelf {
             fault: RwSignal::new(None),
             fetching: RwSignal::new(false),
             missed: RwSignal::new(false),
+            done: RwSignal::new(None),
         };
         let refresh = live::gathered(std::time::Duration::from_secs(1), move || shelf.refresh());
         live::listen(move |beat| {
@@ -78,13 +90,16 @@ impl Shelf {
 
     fn show(self, settled: bool) {
         self.settled.set(settled);
+        self.done.set(None);
         self.list.set(None);
         self.fault.set(None);
         self.refresh();
     }
 
-    /// A row that was decided about is off this list, wherever it stood.
-    fn decided(self, id: i64) {
+    /// A row that was decided about is off this list, wherever it stood; what is said of it has the focus the row had.
+    fn decided(self, id: i64, done: Done) {
+        self.done.set(Some(done));
+        set_timeout(|| web::focus_selector("#q-done"), std::time::Duration::from_millis(50));
         self.list.update(|list| {
             if let Some(list) = list {
                 list.rows.retain(|row| row.id != id);
@@ -169,12 +184,39 @@ pub fn QuarantinePage() -> impl IntoView {
                             {choice(shelf, true)}
                         </span>
                     </header>
+                    {move || shelf.done.get().map(|done| went(&done))}
                     {body}
                 </section>
             </main>
             {move || shelf.asked.get().map(|(row, act)| view! { <DecideDialog shelf=shelf row=row act=act/> })}
         </div>
     }
+}
+
+fn went(done: &Done) -> impl IntoView + use<> {
+    let (words, link) = match done {
+        Done::Joined(Some(study)) => (fill(say::Q_WENT, &[&named(study)]), study.case.map(images_link)),
+        Done::Joined(None) => (t(say::Q_RELEASED).to_owned(), None),
+        Done::Aside => (t(say::Q_WENT_ASIDE).to_owned(), None),
+    };
+    view! { <p id="q-done" class="q-done" role="status" tabindex="-1" data-testid="q-done">{icon("check")}<span>{words}</span>{link}</p> }
+}
+
+fn images_link(case: i64) -> impl IntoView + use<> {
+    view! { <a href=format!("#images/{case}") target="_blank">{t(say::VIEW_IMAGES)}</a> }
+}
+
+/// Whose study, and which.
+fn named(study: &QuarantineStudy) -> String {
+    let exam = if study.exam.is_empty() { &study.modality } else { &study.exam };
+    let parts = [&*study.patient.name, exam, &*study.accession].into_iter().filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join(" ・ ")
+}
+
+/// Which study an object has to do with, for those who see patients.
+fn beside(study: &QuarantineStudy) -> impl IntoView + use<> {
+    let signed = study.signed.then(|| view! { <span class="amber">{icon("sign")}{t(say::Q_IS_SIGNED)}</span> });
+    view! { <p class="q-study" data-testid="q-study"><b>{named(study)}</b>" "{study.case.map(images_link)}" "{signed}</p> }
 }
 
 fn choice(shelf: Shelf, settled: bool) -> impl IntoView {
@@ -219,12 +261,12 @@ fn line(shelf: Shelf, row: &QuarantineRow) -> impl IntoView + use<> {
     });
     view! {
         <tr data-testid="quarantine-row">
-            <td title=clock::exact(row.at_us)>{clock::day_time(row.at_us)}</td>
-            <td>{site}<br/><span class="label">{row.calling_ae.clone()}</span></td>
-            <td><b>{i18n::quarantine(&row.reason)}</b></td>
-            <td class="small">{i18n::quarantine_detail(&row.reason, &row.detail)}{rival}<br/><span class="label uid">{row.sop_uid.clone()}</span></td>
-            <td class="end">{size(row.bytes)}</td>
-            <td class="small">{said(row)}{buttons(shelf, row)}</td>
+            <td class="q-when" title=clock::exact(row.at_us)>{clock::day_time(row.at_us)}</td>
+            <td class="q-from">{site}<br/><span class="label">{row.calling_ae.clone()}</span></td>
+            <td class="q-reason"><b>{i18n::quarantine(&row.reason)}</b></td>
+            <td class="small q-detail">{row.study.as_ref().map(beside)}{i18n::quarantine_detail(&row.reason, &row.detail)}{rival}<br/><span class="label uid">{row.sop_uid.clone()}</span></td>
+            <td class="end q-size">{size(row.bytes)}</td>
+            <td class="small q-decide">{said(row)}{buttons(shelf, row)}</td>
         </tr>
     }
 }
@@ -281,12 +323,33 @@ mod tests {
             acts: Vec::new(),
             rival: None,
             settled: None,
+            study: None,
         };
         QuarantineList { rows: ids.map(row).collect(), next, total }
     }
 
     fn ids(list: &QuarantineList) -> Vec<i64> {
         list.rows.iter().map(|row| row.id).collect()
+    }
+
+    #[test]
+    fn a_study_is_named_by_patient_exam_and_number_as_far_as_they_are_known() {
+        let study = QuarantineStudy {
+            case: Some(3),
+            patient: wire::Demographics {
+                name: "张测试".into(),
+                pid: "SAMPLE-20900".into(),
+                birth_date: String::new(),
+                sex: wire::Sex::Unknown,
+            },
+            exam: "胸部 CT 平扫".into(),
+            modality: "CT".into(),
+            accession: "QH26112620900".into(),
+            exam_us: 0,
+            signed: true,
+        };
+        assert_eq!(named(&study), "张测试 ・ 胸部 CT 平扫 ・ QH26112620900");
+        assert_eq!(named(&QuarantineStudy { exam: String::new(), accession: String::new(), ..study }), "张测试 ・ CT");
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! How long reports took today: by modality as a distribution, by site as median to ninth decile.
 
 use leptos::prelude::*;
-use wire::{Board, SiteLine, Turnaround};
+use wire::{Board, SiteLine, Turnaround, quantile};
 
 use super::lanes::lane_name;
-use super::place::{histogram, quantile};
+use super::place::histogram;
 use crate::i18n::{fill, say, t};
 
 const BINS: usize = 28;

@@ -8,6 +8,7 @@ mod manage;
 mod panel;
 mod place;
 mod question;
+mod refusals;
 mod report;
 mod row;
 mod store;

@@ -6,6 +6,7 @@ use wire::{CaseChange, CaseDetail, CaseRow, CaseState, HistoryLine, ReportBody, 
 
 use super::manage::{Manage, done};
 use super::question::Question;
+use super::refusals::Refusals;
 use super::report::Opened;
 use super::row::{exam, sex_age};
 use super::store::Store;
@@ -101,7 +102,7 @@ fn Case(case: i64, detail: Shown, editable: bool) -> impl IntoView {
             <span class="grow"></span>
             <button class="button bare small" data-testid="panel-close" on:click=move |_| store.selected.set(None)>{t(say::CLOSE)}" "<kbd>"Esc"</kbd></button>
         </header>
-        {move || row.get().filter(|row| row.quarantined > 0).map(|row| quarantined(row.quarantined))}
+        <Refusals row=row/>
         {move || row.get().filter(|row| row.late > 0 && row.state == CaseState::Signed).map(|row| outdated(row.late))}
         {move || row.get().filter(answered).map(|row| view! {
             <p class="quiet small" data-testid="late-answered">{icon("check")}" "{fill(say::LATE_ANSWERED, &[&row.late_seen.to_string()])}</p>
@@ -128,15 +129,6 @@ fn answered(row: &CaseRow) -> bool {
 
 fn images(row: &CaseRow) -> String {
     fill(say::SERIES_COUNT, &[&row.series.to_string(), &row.instances.to_string()])
-}
-
-fn quarantined(count: u32) -> impl IntoView {
-    view! {
-        <div class="problem" data-testid="quarantined">
-            {icon("warn")}
-            <span><b class="amber">{fill(say::QUARANTINED_N, &[&count.to_string()])}</b><br/>{t(say::QUARANTINED_DO)}</span>
-        </div>
-    }
 }
 
 fn outdated(count: u32) -> impl IntoView {
@@ -218,10 +210,9 @@ fn words(report: &ReportBody) -> impl IntoView + use<> {
 
 fn happened(history: &[HistoryLine]) -> impl IntoView + use<> {
     let line = |line: &HistoryLine| {
-        let who = line.who.clone().unwrap_or_default();
         view! {
             <li><time title=clock::exact(line.at_us)>{clock::day_time(line.at_us)}</time>
-                <span>{who}" "{i18n::event(&line.kind).to_owned()}</span></li>
+                <span>{i18n::happening(line)}</span></li>
         }
     };
     view! {

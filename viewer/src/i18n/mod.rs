@@ -3,6 +3,7 @@
 //! [`say`] is the table; [`t`] says an entry in the chosen language. Changing the language rebuilds the page, so an entry
 //! is an ordinary string, not a signal.
 
+mod board_words;
 mod common;
 mod desk_words;
 mod domain;
@@ -14,6 +15,7 @@ use crate::web;
 
 /// The table, room by room.
 pub mod say {
+    pub use super::board_words::*;
     pub use super::common::*;
     pub use super::desk_words::*;
     pub use super::read_words::*;
@@ -85,7 +87,7 @@ mod tests {
     use super::*;
 
     fn everything() -> impl Iterator<Item = &'static (&'static str, Text)> {
-        common::ALL.iter().chain(desk_words::ALL).chain(read_words::ALL).chain(domain::ALL)
+        common::ALL.iter().chain(board_words::ALL).chain(desk_words::ALL).chain(read_words::ALL).chain(domain::ALL)
     }
 
     #[test]

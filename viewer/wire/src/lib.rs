@@ -6,6 +6,7 @@
 mod board;
 mod case;
 mod event;
+mod figures;
 mod image;
 mod person;
 mod report;
@@ -14,6 +15,7 @@ mod session;
 pub use board::*;
 pub use case::*;
 pub use event::*;
+pub use figures::{median, quantile};
 pub use image::*;
 pub use person::*;
 pub use report::*;

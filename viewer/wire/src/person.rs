@@ -26,8 +26,11 @@ message! {
         /// What was corrected about it; none: it is as it was sent.
         #[serde(default)]
         pub corrected: Option<Correction>,
-        /// Other studies of the same person, newest first, at most 100.
+        /// Earlier studies of the same person, newest first; with those after this one at most 100.
         pub priors: Vec<Prior>,
+        /// Studies of the same person that were made after this one, newest first.
+        #[serde(default)]
+        pub later: Vec<Prior>,
         /// Other records of the same person, and those that may be.
         pub records: Vec<PatientRecord>,
     }
@@ -61,6 +64,12 @@ message! {
         pub how: LinkedBy,
         pub by: String,
         pub at_us: Option<i64>,
+        /// The case of its newest study that is read, to look at.
+        #[serde(default)]
+        pub case: Option<i64>,
+        /// How many studies are under it.
+        #[serde(default)]
+        pub studies: u32,
     }
 
     /// `POST /api/v1/cases/{case}/person`

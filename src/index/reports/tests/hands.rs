@@ -159,6 +159,9 @@ async fn nobody_reviews_a_text_they_wrote_any_part_of() {
         let mut tx = db.read().await.unwrap();
         assert!(cases::to_review(&mut tx, desk.reviewer.account, 10).await.unwrap().is_empty());
         assert_eq!(cases::to_review(&mut tx, other.account, 10).await.unwrap().len(), 1);
+        let writers = cases::writers_of_submitted(&mut tx, Scope::All).await.unwrap();
+        let writers: Vec<_> = writers.into_iter().map(|(_, writer)| writer).collect();
+        assert_eq!(writers, [desk.specialist.account, desk.reviewer.account], "the board asks neither to review it");
         drop(tx);
         desk.sign(&db, &other, None, 2).await.unwrap();
     })

@@ -3,9 +3,10 @@
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use web_sys::HtmlTextAreaElement;
-use wire::{QuarantineAct, QuarantineRow};
+use wire::{QuarantineAct, QuarantineRow, Role};
 
-use super::Shelf;
+use super::compare::Compared;
+use super::{Done, Shelf};
 use crate::api::{self, Fault};
 use crate::i18n::{self, Text, fill, say, t};
 use crate::ui::{Dialog, icon};
@@ -45,8 +46,11 @@ pub(super) fn DecideDialog(shelf: Shelf, row: QuarantineRow, act: QuarantineAct)
     let note = RwSignal::new(String::new());
     let busy = RwSignal::new(false);
     let problem = RwSignal::new(None::<String>);
-    let title = format!("{}: {}", t(label(&row, act)), i18n::quarantine(&row.reason));
+    let title = fill(say::Q_TITLED, &[t(label(&row, act)), &i18n::quarantine(&row.reason)]);
     let (id, lead) = (row.id, lead(&row, act));
+    let changes_images = act != QuarantineAct::Keep;
+    let signed = changes_images && row.study.as_ref().is_some_and(|study| study.signed);
+    let manages = shelf.app.me.with_untracked(|me| me.as_ref().is_some_and(|me| me.role == Role::Manager));
     let close = Callback::new(move |()| shelf.asked.set(None));
     let ready = Memo::new(move |_| note.with(|note| !note.trim().is_empty()) && !busy.get());
     let decide = move || {
@@ -58,9 +62,9 @@ pub(super) fn DecideDialog(shelf: Shelf, row: QuarantineRow, act: QuarantineAct)
             let answer = api::decide_quarantine(id, act, note.get_untracked().trim()).await;
             busy.try_set(false);
             match answer {
-                Ok(()) => {
+                Ok(decided) => {
                     shelf.asked.try_set(None);
-                    shelf.decided(id);
+                    shelf.decided(id, if changes_images { Done::Joined(decided.study) } else { Done::Aside });
                 }
                 Err(fault) => {
                     problem.try_set(Some(words(&fault)));
@@ -77,8 +81,10 @@ pub(super) fn DecideDialog(shelf: Shelf, row: QuarantineRow, act: QuarantineAct)
         }
     };
     view! {
-        <Dialog title=title on_close=close testid="q-dialog">
+        <Dialog title=title on_close=close class="wide" testid="q-dialog">
             <p>{t(lead)}</p>
+            {manages.then(|| view! { <Compared row=row.clone()/> })}
+            {signed.then(|| view! { <p class="amber" data-testid="q-signed">{icon("warn")}" "{t(say::Q_SIGNED_DO)}</p> })}
             <label class="label" for="q-note">{t(say::Q_WHY)}</label>
             <textarea id="q-note" class="field" rows="3" maxlength="500" data-first="" data-testid="q-note" placeholder=t(say::Q_WHY_HINT)
                 on:keydown=on_key on:input=move |event| note.set(event_target::<HtmlTextAreaElement>(&event).value())></textarea>
