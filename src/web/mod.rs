@@ -15,6 +15,7 @@ mod events;
 mod health;
 mod images;
 mod openapi;
+mod orders;
 pub mod passwords;
 mod people;
 mod problem;
@@ -107,6 +108,7 @@ pub fn routes() -> Vec<Route> {
     routes.extend(board::routes());
     routes.extend(events::routes());
     routes.extend(images::routes());
+    routes.extend(orders::routes());
     routes.extend(people::routes());
     routes.extend(quarantine::routes());
     routes.extend(reports::routes());

@@ -3,6 +3,7 @@
 
 mod dcmtk;
 mod receiver;
+mod worklist;
 
 use std::path::PathBuf;
 use std::process::Command;
