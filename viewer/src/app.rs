@@ -9,6 +9,7 @@ use crate::clock::{self, Ticks};
 use crate::desk::{self, DeskPage};
 use crate::i18n::{self, Lang, Text, fill, say, t};
 use crate::live::{self, Line};
+use crate::orders::{self, OrdersPage};
 use crate::pages::{ImagesPage, MachinePage, SignInPage};
 use crate::read::{self, ReadPage};
 use crate::{api, web};
@@ -17,7 +18,7 @@ use crate::{api, web};
 const WAS_IN: &str = "yunying.in";
 
 /// What people type outside of a report, by what its keys begin with.
-const TYPED: [&str; 2] = [desk::BEGUN, read::NOTES];
+const TYPED: [&str; 3] = [desk::BEGUN, orders::DRAFTS, read::NOTES];
 
 /// State that outlives any page.
 #[derive(Clone, Copy)]
@@ -192,7 +193,7 @@ pub fn set_hash(hash: &str) {
     window().location().set_hash(hash).ok();
 }
 
-/// The part after `#`: `images/12`, `cases`, `quarantine`; empty on the role's own page.
+/// The part after `#`: `images/12`, `cases`, `orders`, `quarantine`; empty on the role's own page.
 fn hash() -> String {
     window().location().hash().unwrap_or_default().trim_start_matches(['#', '/']).to_owned()
 }
@@ -263,6 +264,7 @@ enum Page {
     Images(i64),
     Reading,
     Desk,
+    Orders,
     Board,
     Quarantine,
     Machine,
@@ -278,6 +280,7 @@ impl Page {
         }
         match role {
             Role::Specialist | Role::Reviewer => Page::Reading,
+            Role::Operator if name == "orders" => Page::Orders,
             Role::Operator | Role::Clinician => Page::Desk,
             Role::Admin => Page::Quarantine,
             Role::Manager => match name {
@@ -295,6 +298,7 @@ impl Page {
             Page::Images(_) => say::TITLE_IMAGES,
             Page::Reading => say::TITLE_READING,
             Page::Desk => say::ALL_CASES,
+            Page::Orders => say::O_TITLE,
             Page::Board => say::BOARD,
             Page::Quarantine => say::QUARANTINE,
             Page::Machine => say::MACHINE_ACCOUNT,
@@ -318,6 +322,7 @@ fn home(me: &Me, hash: &str) -> AnyView {
         Page::Images(case) => view! { <ImagesPage case=case/> }.into_any(),
         Page::Reading => view! { <ReadPage/> }.into_any(),
         Page::Desk => view! { <DeskPage/> }.into_any(),
+        Page::Orders => view! { <OrdersPage/> }.into_any(),
         Page::Board => view! { <BoardPage/> }.into_any(),
         Page::Quarantine => view! { <QuarantinePage/> }.into_any(),
         Page::Machine => view! { <MachinePage/> }.into_any(),
@@ -332,6 +337,8 @@ mod tests {
     fn each_role_has_its_page_and_its_addresses() {
         assert_eq!(Page::of(Role::Operator, ""), Page::Desk);
         assert_eq!(Page::of(Role::Operator, "images/12"), Page::Images(12));
+        assert_eq!(Page::of(Role::Operator, "orders"), Page::Orders);
+        assert_eq!(Page::of(Role::Clinician, "orders"), Page::Desk);
         assert_eq!(Page::of(Role::Manager, "cases"), Page::Desk);
         assert_eq!(Page::of(Role::Operator, "quarantine"), Page::Desk, "an address opens nothing to a role");
         assert_eq!(Page::of(Role::Specialist, "images/x"), Page::Reading);
@@ -339,7 +346,8 @@ mod tests {
 
     #[test]
     fn no_two_pages_have_the_same_title() {
-        let pages = [Page::Images(1), Page::Reading, Page::Desk, Page::Board, Page::Quarantine, Page::Machine];
+        let pages =
+            [Page::Images(1), Page::Reading, Page::Desk, Page::Orders, Page::Board, Page::Quarantine, Page::Machine];
         for language in [|text: Text| text.zh, |text: Text| text.en] {
             let titles: std::collections::BTreeSet<_> = pages.iter().map(|page| language(page.title())).collect();
             assert_eq!(titles.len(), pages.len());

@@ -4,8 +4,8 @@ use js_sys::encode_uri_component;
 use web_sys::Blob;
 use wire::{
     Board, CaseChange, CaseDetail, CaseList, CaseRow, Desk, DraftSave, DraftSaved, DutyChange, LeaseToken, Me,
-    PatientCorrection, PersonDecision, Priors, QuarantineAct, QuarantineDecision, QuarantineList, ReturnRequest,
-    SignIn, SignRequest, Status, StudyImages, TakeBack, Template,
+    OrderCancel, OrderChange, OrderForm, OrderList, OrderRow, PatientCorrection, PersonDecision, Priors, QuarantineAct,
+    QuarantineDecision, QuarantineList, ReturnRequest, SignIn, SignRequest, Status, StudyImages, TakeBack, Template,
 };
 
 use super::client::{change, file, get, tell};
@@ -152,6 +152,26 @@ pub async fn quarantine(settled: bool, before: Option<i64>) -> Answer<Quarantine
 
 pub async fn decide_quarantine(id: i64, act: QuarantineAct, note: &str) -> Answer<()> {
     tell("POST", &format!("/api/v1/quarantine/{id}"), &QuarantineDecision { act, note: note.to_owned() }).await
+}
+
+/// Registered exams of a day, `YYYY-MM-DD`; empty: today.
+pub async fn orders(day: &str) -> Answer<OrderList> {
+    let list: OrderList = get(&format!("/api/v1/orders?day={}", String::from(encode_uri_component(day)))).await?;
+    clock::heard(list.now_us);
+    live::reflects(list.seq);
+    Ok(list)
+}
+
+pub async fn register_order(form: &OrderForm) -> Answer<OrderRow> {
+    change("POST", "/api/v1/orders", form).await
+}
+
+pub async fn change_order(order: i64, version: i64, form: &OrderForm) -> Answer<OrderRow> {
+    change("PUT", &format!("/api/v1/orders/{order}"), &OrderChange { version, form: form.clone() }).await
+}
+
+pub async fn cancel_order(order: i64, version: i64) -> Answer<OrderRow> {
+    change("POST", &format!("/api/v1/orders/{order}/cancel"), &OrderCancel { version }).await
 }
 
 /// Other studies and records of a case's person.

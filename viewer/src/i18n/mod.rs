@@ -6,6 +6,7 @@
 mod common;
 mod desk_words;
 mod domain;
+mod order_words;
 mod read_words;
 
 use std::cell::Cell;
@@ -16,6 +17,7 @@ use crate::web;
 pub mod say {
     pub use super::common::*;
     pub use super::desk_words::*;
+    pub use super::order_words::*;
     pub use super::read_words::*;
 }
 pub use domain::*;
@@ -85,7 +87,7 @@ mod tests {
     use super::*;
 
     fn everything() -> impl Iterator<Item = &'static (&'static str, Text)> {
-        common::ALL.iter().chain(desk_words::ALL).chain(read_words::ALL).chain(domain::ALL)
+        common::ALL.iter().chain(desk_words::ALL).chain(order_words::ALL).chain(read_words::ALL).chain(domain::ALL)
     }
 
     #[test]
