@@ -6,6 +6,7 @@ mod devices;
 mod library;
 mod rooms;
 mod steps;
+mod worklist;
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
@@ -22,6 +23,7 @@ use crate::dimse::services::find::Find;
 use crate::dimse::services::get::Get;
 use crate::dimse::services::mov::Move;
 use crate::dimse::services::mpps::Mpps;
+use crate::dimse::services::worklist::Worklist;
 use crate::dimse::{self, DimseConfig};
 use crate::index::{Db, events};
 use crate::ingest::Ingest;
@@ -99,7 +101,8 @@ async fn listen_dimse(
         .with(Get::new(library.clone()))
         .with(Move::new(library))
         .with(Commitment::new(ledger))
-        .with(Mpps::new(Arc::new(steps::CenterSteps { db: db.clone() })));
+        .with(Mpps::new(Arc::new(steps::CenterSteps { db: db.clone() })))
+        .with(Worklist::new(Arc::new(worklist::CenterSchedule { db: db.clone(), zone: config.zone()? })));
     let (spool, activity) = (ingest.spool.clone(), ingest.activity.clone());
     rooms.start("listener", dimse::serve(listener, limits, known, spool, activity, services, stop.clone()));
     Ok(address)

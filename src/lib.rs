@@ -31,7 +31,7 @@
 //! | [`backup`] | everything a center has, into a directory and back |
 //! | [`monitor`] | whether the center can work, and figures for Prometheus: counters and a reader of the event log |
 //! | [`sample`] | synthetic, plausible studies |
-//! | [`center`] | starting it all; what associations ask of index and archive (catalogue, library) |
+//! | [`center`] | starting it all; what associations ask of index and archive (catalogue, library, worklist, ...) |
 //! | [`cli`], [`config`], [`clock`] | subcommands; settings; the one clock |
 //!
 //! The browser's side is the crate `yunying-viewer` (pages and viewport), with `yunying-pixel` (display pipeline and

@@ -19,8 +19,12 @@ pub struct CenterSteps {
 
 impl Steps for CenterSteps {
     fn begin<'a>(&'a self, peer: &'a Peer, step: NewStep) -> BoxFuture<'a, Told> {
-        let NewStep { uid, studies, instances } = step;
-        let step = rows::NewStep { uid, studies, instances: instances.into() };
+        let NewStep { uid, patient_id: pid, scheduled, instances } = step;
+        let scheduled = scheduled
+            .into_iter()
+            .map(|one| rows::Scheduled { study_uid: one.study_uid, accession: one.accession })
+            .collect();
+        let step = rows::NewStep { uid, pid, scheduled, instances: instances.into() };
         async move {
             let mut tx = self.db.write().await.map_err(failed)?;
             let (device, site) = teller(&mut tx, peer).await.map_err(failed)?;

@@ -145,6 +145,14 @@ impl Composed {
         self.0.retain(|tag, _| wanted(*tag));
     }
 
+    /// The items of a sequence; none where it is no such.
+    pub fn items_mut(&mut self, tag: Tag) -> &mut [Composed] {
+        match self.0.get_mut(&tag) {
+            Some((_, Content::Items(items))) => items,
+            _ => &mut [],
+        }
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

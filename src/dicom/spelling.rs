@@ -109,6 +109,17 @@ fn plain(c: char) -> char {
     }
 }
 
+/// The ways a name is written, in small letters, each between `=`; empty where there is none.
+pub fn written_forms(raw: &str) -> String {
+    let forms = search_forms(raw).into_iter().filter(|(kind, form)| *kind == NameKind::Written && !form.is_empty());
+    forms.fold(String::new(), |all, (_, form)| if all.is_empty() { format!("={form}=") } else { all + &form + "=" })
+}
+
+/// How a Han character is mostly read, without its tone; ü is typed as v.
+pub(super) fn usual_reading(c: char) -> Option<String> {
+    is_han(c).then(|| readings(c).into_iter().next()).flatten()
+}
+
 fn is_han(c: char) -> bool {
     c.to_pinyin_multi().is_some()
 }

@@ -7,6 +7,12 @@ pub fn is_valid(uid: &str) -> bool {
     uid.len() <= 64 && uid.split('.').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
 }
 
+/// A new UID from 128 random bits, as a UUID of version 4 (PS3.5 B.2).
+pub fn of_random(random: u128) -> String {
+    let versioned = random & !(0xF << 76) & !(0b11 << 62) | (4 << 76) | (0b10 << 62);
+    format!("2.25.{versioned}")
+}
+
 /// A well-spread, stable number for look-ups by UID alone.
 pub fn hash(uid: &str) -> i64 {
     let digest = Sha256::digest(uid.as_bytes());
@@ -23,6 +29,13 @@ mod tests {
         for bad in ["", ".", "1..2", "1.2.", "1.2/../../etc", "1.2.abc", "1.2 ", &"1".repeat(65)] {
             assert!(!is_valid(bad), "{bad}");
         }
+    }
+
+    #[test]
+    fn random_bits_become_a_uuid_of_version_4() {
+        assert_eq!(of_random(0), "2.25.302240678275694148452352");
+        assert!(is_valid(&of_random(u128::MAX)));
+        assert_ne!(of_random(1), of_random(2));
     }
 
     #[test]

@@ -41,4 +41,6 @@ ids! {
     ErasureId
     /// One request for storage commitment.
     CommitmentId
+    /// One exam that was registered before it is made.
+    OrderId
 }

@@ -14,4 +14,4 @@ pub use micros::Micros;
 pub use national_id::NationalId;
 pub use retention::{Keep, Retention};
 pub use target::{Target, Targets, is_read};
-pub use wire::{CaseState, Delivery, LinkedBy, ReportState, Role, Sex, SignatureRole, Urgency, lane};
+pub use wire::{CaseState, Delivery, LinkedBy, OrderState, ReportState, Role, Sex, SignatureRole, Urgency, lane};

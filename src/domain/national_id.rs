@@ -1,5 +1,7 @@
 //! The citizen identification number of GB 11643: eighteen characters that name one person for life.
 
+use super::Sex;
+
 /// A number whose birth date is a date and whose last character is the check of the others.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct NationalId(String);
@@ -33,6 +35,16 @@ impl NationalId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// `YYYYMMDD`
+    pub fn birth_date(&self) -> &str {
+        &self.0[6..14]
+    }
+
+    /// An odd number of order is a man's.
+    pub fn sex(&self) -> Sex {
+        if self.0.as_bytes()[16] % 2 == 1 { Sex::Male } else { Sex::Female }
+    }
 }
 
 #[cfg(test)]
@@ -54,6 +66,13 @@ mod tests {
             let text = String::from_utf8(digits).unwrap();
             assert_eq!(NationalId::parse(&text), None, "{text} differs in one digit");
         }
+    }
+
+    #[test]
+    fn birth_date_and_sex_stand_in_the_number() {
+        let wang = NationalId::parse(WANG).unwrap();
+        assert_eq!((wang.birth_date(), wang.sex()), ("19491231", Sex::Female));
+        assert_eq!(NationalId::parse(LI).unwrap().sex(), Sex::Male);
     }
 
     #[test]

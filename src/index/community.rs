@@ -173,18 +173,26 @@ pub async fn device_by_title(tx: &mut Tx, ae_title: &str) -> Result<Device> {
 /// What a device may find and retrieve: its own site's studies; those of all sites where it stands in the county
 /// hospital. A sender nobody registered has those of all such senders.
 pub async fn scope_of_device(tx: &mut Tx, device: Option<DeviceId>) -> Result<Scope> {
-    let Some(device) = device else {
-        let site = on!(tx, c => sqlx::query_scalar::<_, SiteId>("SELECT id FROM site WHERE code = 'unregistered'")
-            .fetch_optional(c).await)?;
-        // No site has this id.
-        return Ok(Scope::Site(site.unwrap_or(SiteId(0))));
-    };
+    let Some(device) = device else { return Ok(Scope::Site(site_of_sender(tx, None).await?)) };
     let site = on!(tx, c => sqlx::query_as::<_, Site>(
         "SELECT s.id, s.code, s.name, s.kind FROM device d JOIN site s ON s.id = d.site_id
           WHERE d.id = $1 AND d.removed_us IS NULL")
         .bind(device).fetch_optional(c).await)?
     .ok_or(Error::NotFound)?;
     Ok(if site.kind == "county" && site.code != "unregistered" { Scope::All } else { Scope::Site(site.id) })
+}
+
+/// Where a device stands. A sender nobody registered stands where all such do.
+pub async fn site_of_sender(tx: &mut Tx, device: Option<DeviceId>) -> Result<SiteId> {
+    let Some(device) = device else {
+        let site = on!(tx, c => sqlx::query_scalar::<_, SiteId>("SELECT id FROM site WHERE code = 'unregistered'")
+            .fetch_optional(c).await)?;
+        // No site has this id.
+        return Ok(site.unwrap_or(SiteId(0)));
+    };
+    on!(tx, c => sqlx::query_scalar::<_, SiteId>("SELECT site_id FROM device WHERE id = $1 AND removed_us IS NULL")
+        .bind(device).fetch_optional(c).await)?
+    .ok_or(Error::NotFound)
 }
 
 /// The device of that title that takes objects, if one of `scope` may send to it: its own site's, or the county's.

@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Row};
 use super::{Error, Result, Tx, on};
 
 /// Every table that is copied, parents before children. The others hold what lives for minutes.
-const TABLES: [&str; 35] = [
+const TABLES: [&str; 36] = [
     "site",
     "device",
     "account",
@@ -32,6 +32,7 @@ const TABLES: [&str; 35] = [
     "quarantine",
     "quarantine_act",
     "commitment",
+    "exam_order",
     "performed_step",
     "spool_cursor",
     "case_",

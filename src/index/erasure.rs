@@ -247,7 +247,7 @@ const IMAGES: [&str; 8] = [
 ];
 
 /// What else there is of a study that has no signed report.
-const CASE: [&str; 8] = [
+const CASE: [&str; 9] = [
     "DELETE FROM report_signature WHERE report_id IN
         (SELECT r.id FROM report r JOIN case_ c ON c.id = r.case_id WHERE c.study_id = $1)",
     "DELETE FROM report_author WHERE report_id IN
@@ -257,6 +257,7 @@ const CASE: [&str; 8] = [
     "DELETE FROM case_ WHERE study_id = $1",
     "DELETE FROM legal_hold WHERE study_id = $1",
     "DELETE FROM study_correction WHERE study_id = $1",
+    "DELETE FROM exam_order WHERE study_id = $1",
     "DELETE FROM study WHERE id = $1",
 ];
 

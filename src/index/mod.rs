@@ -35,6 +35,7 @@ pub mod figures;
 pub mod find;
 pub mod intake;
 pub mod openings;
+pub mod orders;
 pub mod people;
 pub mod quarantine;
 pub mod rebuild;

@@ -3,8 +3,9 @@
 //! A step is known by its UID within the site that tells of it. Once it is over, nothing changes it.
 
 use super::evidence::{self, Evidence};
+use super::orders::{self, Over, Referred};
 use super::{Error, Result, Tx, on};
-use crate::domain::{DeviceId, Micros, SiteId};
+use crate::domain::{DeviceId, Micros, OrderId, SiteId};
 
 /// Performed Procedure Step Status (PS3.3 C.4.14).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,12 +29,20 @@ impl State {
     }
 }
 
+/// What a step is made for, as its device names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scheduled {
+    pub study_uid: String,
+    pub accession: String,
+}
+
 /// A step as it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewStep {
     pub uid: String,
+    pub pid: String,
     /// At least one.
-    pub studies: Vec<String>,
+    pub scheduled: Vec<Scheduled>,
     /// That it has made already.
     pub instances: i64,
 }
@@ -48,18 +57,37 @@ pub struct Change {
 
 /// Errors: [`Error::Exists`] where the site has told of it before.
 pub async fn begin(tx: &mut Tx, device: DeviceId, site: SiteId, step: &NewStep, now: Micros) -> Result<()> {
-    let studies = serde_json::to_string(&step.studies).map_err(|error| Error::Corrupt(error.to_string()))?;
-    let inserted = on!(tx, c => sqlx::query(
+    let mut studies: Vec<&str> = step.scheduled.iter().map(|one| one.study_uid.as_str()).collect();
+    studies.sort_unstable();
+    studies.dedup();
+    let as_json = serde_json::to_string(&studies).map_err(|error| Error::Corrupt(error.to_string()))?;
+    let begun = on!(tx, c => sqlx::query_scalar::<_, i64>(
         "INSERT INTO performed_step (site_id, device_id, uid, studies, state, instances, begun_us)
-         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (site_id, uid) DO NOTHING")
-        .bind(site).bind(device).bind(&step.uid).bind(&studies).bind(State::InProgress.word()).bind(step.instances)
-        .bind(now).execute(c).await?.rows_affected());
-    if inserted == 0 {
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (site_id, uid) DO NOTHING RETURNING id")
+        .bind(site).bind(device).bind(&step.uid).bind(&as_json).bind(State::InProgress.word()).bind(step.instances)
+        .bind(now).fetch_optional(c).await)?;
+    let Some(begun) = begun else {
         return Err(Error::Exists(format!("performed procedure step {}", step.uid)));
-    }
-    for study in &step.studies {
+    };
+    for study in studies {
         evidence::note(tx, site, study, &Evidence::StepBegun { step: step.uid.clone() }, now).await?;
     }
+    refer_to_orders(tx, begun, site, step, now).await
+}
+
+/// What was registered as an exam and is made by this step has begun.
+async fn refer_to_orders(tx: &mut Tx, begun: i64, site: SiteId, step: &NewStep, now: Micros) -> Result<()> {
+    let mut of_step: Vec<OrderId> = Vec::new();
+    for one in &step.scheduled {
+        let referred = Referred { study_uid: &one.study_uid, accession: &one.accession, pid: &step.pid };
+        of_step.extend(orders::refer_to(tx, site, referred, now).await?);
+    }
+    if of_step.is_empty() {
+        return Ok(());
+    }
+    let of_step = serde_json::to_string(&of_step).map_err(|error| Error::Corrupt(error.to_string()))?;
+    on!(tx, c => sqlx::query("UPDATE performed_step SET orders = $2 WHERE id = $1")
+        .bind(begun).bind(&of_step).execute(c).await.map(drop))?;
     Ok(())
 }
 
@@ -67,6 +95,7 @@ pub async fn begin(tx: &mut Tx, device: DeviceId, site: SiteId, step: &NewStep, 
 struct StepRow {
     id: i64,
     studies: String,
+    orders: String,
     instances: i64,
 }
 
@@ -80,7 +109,7 @@ pub async fn change(tx: &mut Tx, site: SiteId, uid: &str, change: &Change, now: 
     // Of two that end it at a time the second finds it over.
     let row = on!(tx, c => sqlx::query_as::<_, StepRow>(
         "UPDATE performed_step SET state = $1, instances = COALESCE(CAST($2 AS BIGINT), instances), ended_us = $3
-          WHERE id = $4 AND ended_us IS NULL RETURNING id, studies, instances")
+          WHERE id = $4 AND ended_us IS NULL RETURNING id, studies, orders, instances")
         .bind(state.word()).bind(change.instances).bind(ended).bind(known).fetch_optional(c).await)?;
     let row = row.ok_or(Error::Refused("the step is over"))?;
     let studies: Vec<String> = serde_json::from_str(&row.studies)
@@ -88,15 +117,17 @@ pub async fn change(tx: &mut Tx, site: SiteId, uid: &str, change: &Change, now: 
     // Which of several studies an image is in is not said.
     let instances = if studies.len() == 1 { row.instances } else { 0 };
     let step = || uid.to_owned();
-    let told = match state {
+    let (told, over) = match state {
         State::InProgress => return Ok(()),
-        State::Completed => Evidence::StepCompleted { step: step(), instances },
-        State::Discontinued => Evidence::StepDiscontinued { step: step() },
+        State::Completed => (Evidence::StepCompleted { step: step(), instances }, Over::Completed),
+        State::Discontinued => (Evidence::StepDiscontinued { step: step() }, Over::Discontinued),
     };
     for study in &studies {
         evidence::note(tx, site, study, &told, now).await?;
     }
-    Ok(())
+    let orders: Vec<OrderId> = serde_json::from_str(&row.orders)
+        .map_err(|error| Error::Corrupt(format!("orders of performed step {}: {error}", row.id)))?;
+    orders::over(tx, site, &orders, over, now).await
 }
 
 #[cfg(test)]
@@ -123,7 +154,8 @@ mod tests {
                 .bind(seeded.study).fetch_one(c).await)
             .unwrap();
             let device = add_device(tx, "US9", seeded.site, "US", None, NOW).await.unwrap();
-            let step = NewStep { uid: "1.9".into(), studies: vec![study], instances: 0 };
+            let scheduled = vec![Scheduled { study_uid: study, accession: String::new() }];
+            let step = NewStep { uid: "1.9".into(), pid: String::new(), scheduled, instances: 0 };
             begin(tx, device, seeded.site, &step, NOW).await.unwrap();
             assert!(matches!(begin(tx, device, seeded.site, &step, NOW).await, Err(Error::Exists(_))));
             let kinds = async |tx: &mut Tx| {

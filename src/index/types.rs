@@ -5,7 +5,7 @@ use sqlx::error::BoxDynError;
 use sqlx::{Database, Decode, Encode, Type};
 
 use crate::domain::{
-    AccountId, CaseId, CommitmentId, DeviceId, ErasureId, InstanceId, Micros, PackId, PatientId, PersonId,
+    AccountId, CaseId, CommitmentId, DeviceId, ErasureId, InstanceId, Micros, OrderId, PackId, PatientId, PersonId,
     QuarantineId, ReportId, SeriesId, SiteId, StudyId, TokenId,
 };
 
@@ -33,5 +33,5 @@ macro_rules! integers {
 }
 
 integers! {
-    AccountId CaseId CommitmentId DeviceId ErasureId InstanceId Micros PackId PatientId PersonId QuarantineId ReportId SeriesId SiteId StudyId TokenId
+    AccountId CaseId CommitmentId DeviceId ErasureId InstanceId Micros OrderId PackId PatientId PersonId QuarantineId ReportId SeriesId SiteId StudyId TokenId
 }

@@ -19,7 +19,7 @@ use super::spool::{Position, Spool};
 use crate::domain::{CaseId, Micros, Targets, Urgency};
 use crate::index::evidence::{self, Told};
 use crate::index::intake::{self, ArrivingCase};
-use crate::index::{Db, Error, Event, EventKind, Result};
+use crate::index::{Db, Error, Event, EventKind, Result, orders};
 use crate::{clock, config};
 use weigh::{Known, There, weigh};
 
@@ -180,6 +180,7 @@ impl Completeness {
         tx.event(&event(EventKind::Complete).detail(detail)).await?;
         let detail = json!({"instances": case.instances, "due_us": due});
         tx.event(&event(EventKind::Queued).detail(detail)).await?;
+        orders::complete(&mut tx, case.site_id, case.study_id, now).await?;
         tx.commit().await?;
         Ok(true)
     }

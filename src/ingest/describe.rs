@@ -239,7 +239,7 @@ fn study(dataset: &Dataset, uid: &str, modality: &str, body_part: &str, received
         modality: modality.to_owned(),
         body_part: body_part.to_owned(),
         referring: PersonName::parse(&referring).display(),
-        referring_forms: written_forms(&referring),
+        referring_forms: dicom::written_forms(&referring),
         referring_raw: referring,
         timezone: text(dataset, tags::TIMEZONE_OFFSET_FROM_UTC, 16),
         age: text(dataset, tags::PATIENT_AGE, 16),
@@ -308,14 +308,6 @@ fn day(dataset: &Dataset, tag: Tag) -> String {
 /// A time of day without the colons that old devices write.
 fn clock(dataset: &Dataset, tag: Tag) -> String {
     text(dataset, tag, 16).replace(':', "")
-}
-
-/// The ways a name is written, in small letters, each between `=`; empty where there is none.
-fn written_forms(name_raw: &str) -> String {
-    let forms = dicom::search_forms(name_raw)
-        .into_iter()
-        .filter(|(kind, form)| *kind == dicom::NameKind::Written && !form.is_empty());
-    forms.fold(String::new(), |all, (_, form)| if all.is_empty() { format!("={form}=") } else { all + &form + "=" })
 }
 
 fn number(dataset: &Dataset, tag: Tag) -> i64 {

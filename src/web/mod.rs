@@ -17,6 +17,7 @@ mod health;
 mod history;
 mod images;
 mod openapi;
+mod orders;
 pub mod passwords;
 mod people;
 mod problem;
@@ -109,6 +110,7 @@ pub fn routes() -> Vec<Route> {
     routes.extend(board::routes());
     routes.extend(events::routes());
     routes.extend(images::routes());
+    routes.extend(orders::routes());
     routes.extend(people::routes());
     routes.extend(quarantine::routes());
     routes.extend(reports::routes());

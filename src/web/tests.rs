@@ -73,6 +73,7 @@ fn path_of(route: &Route, of: &Furnished) -> String {
         "{instance}" if own => of.instance.to_string(),
         "{instance}" => of.instance_uid.clone(),
         "{report}" => of.report.to_string(),
+        "{order}" => of.order.to_string(),
         "{bulk}" => "7FE00010".to_owned(),
         part if part.starts_with('{') => "1".to_owned(),
         part => part.to_owned(),
@@ -88,8 +89,10 @@ fn path_of(route: &Route, of: &Furnished) -> String {
 
 /// Has the fields of every message, so that a refusal is about the caller or the case and not about the body.
 fn any_body(reader: AccountId, role: Role) -> String {
+    let form =
+        serde_json::json!({ "name": "张三", "sex": "male", "exam": "x", "modality": "US", "urgency": "routine" });
     let mut body = serde_json::json!({
-        "version": 1, "on": true, "login": "x", "password": PASSWORD, "lease": "x", "rev": 1, "note": "x", "template": "",
+        "form": form, "name": "张三", "sex": "male", "exam": "x", "modality": "US", "urgency": "routine", "version": 1, "on": true, "login": "x", "password": PASSWORD, "lease": "x", "rev": 1, "note": "x", "template": "",
         "findings": "x", "impression": "x", "instances": 1, "act": "release", "patient": 1, "same": true, "shown": { "question": "", "instances": 1 },
     });
     if role == Role::Manager {

@@ -9,6 +9,7 @@ use crate::clock::{self, Ticks};
 use crate::desk::{self, DeskPage};
 use crate::i18n::{self, Lang, Text, fill, say, t};
 use crate::live::{self, Line};
+use crate::orders::{self, OrdersPage};
 use crate::pages::{ImagesPage, MachinePage, SignInPage};
 use crate::read::{self, ReadPage};
 use crate::{api, web};
@@ -20,7 +21,7 @@ const WAS_IN: &str = "yunying.in";
 const BESIDE: &str = "/beside";
 
 /// What people type outside of a report, by what its keys begin with.
-const TYPED: [&str; 2] = [desk::BEGUN, read::NOTES];
+const TYPED: [&str; 3] = [desk::BEGUN, orders::DRAFTS, read::NOTES];
 
 /// State that outlives any page.
 #[derive(Clone, Copy)]
@@ -200,7 +201,7 @@ pub fn images_beside(case: i64) -> String {
     format!("#images/{case}{BESIDE}")
 }
 
-/// The part after `#`: `images/12`, `images/12/beside`, `cases`, `quarantine`; empty on the role's own page.
+/// The part after `#`: `images/12`, `images/12/beside`, `cases`, `orders`, `quarantine`; empty on the role's own page.
 fn hash() -> String {
     window().location().hash().unwrap_or_default().trim_start_matches(['#', '/']).to_owned()
 }
@@ -275,6 +276,7 @@ enum Page {
     },
     Reading,
     Desk,
+    Orders,
     Board,
     Quarantine,
     Machine,
@@ -291,6 +293,7 @@ impl Page {
         }
         match role {
             Role::Specialist | Role::Reviewer => Page::Reading,
+            Role::Operator if name == "orders" => Page::Orders,
             Role::Operator | Role::Clinician => Page::Desk,
             Role::Admin => Page::Quarantine,
             Role::Manager => match name {
@@ -308,6 +311,7 @@ impl Page {
             Page::Images { .. } => say::TITLE_IMAGES,
             Page::Reading => say::TITLE_READING,
             Page::Desk => say::ALL_CASES,
+            Page::Orders => say::O_TITLE,
             Page::Board => say::BOARD,
             Page::Quarantine => say::QUARANTINE,
             Page::Machine => say::MACHINE_ACCOUNT,
@@ -334,6 +338,7 @@ fn home(me: &Me, hash: &str) -> AnyView {
         Page::Images { case, beside } => view! { <ImagesPage case=case beside=beside/> }.into_any(),
         Page::Reading => view! { <ReadPage/> }.into_any(),
         Page::Desk => view! { <DeskPage/> }.into_any(),
+        Page::Orders => view! { <OrdersPage/> }.into_any(),
         Page::Board => view! { <BoardPage/> }.into_any(),
         Page::Quarantine => view! { <QuarantinePage/> }.into_any(),
         Page::Machine => view! { <MachinePage/> }.into_any(),
@@ -349,6 +354,8 @@ mod tests {
         assert_eq!(Page::of(Role::Operator, ""), Page::Desk);
         assert_eq!(Page::of(Role::Operator, "images/12"), Page::Images { case: 12, beside: false });
         assert_eq!(Page::of(Role::Reviewer, "images/12/beside"), Page::Images { case: 12, beside: true });
+        assert_eq!(Page::of(Role::Operator, "orders"), Page::Orders);
+        assert_eq!(Page::of(Role::Clinician, "orders"), Page::Desk);
         assert_eq!(Page::of(Role::Manager, "cases"), Page::Desk);
         assert_eq!(Page::of(Role::Operator, "quarantine"), Page::Desk, "an address opens nothing to a role");
         assert_eq!(Page::of(Role::Specialist, "images/x"), Page::Reading);
@@ -360,6 +367,7 @@ mod tests {
             Page::Images { case: 1, beside: false },
             Page::Reading,
             Page::Desk,
+            Page::Orders,
             Page::Board,
             Page::Quarantine,
             Page::Machine,

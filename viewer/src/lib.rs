@@ -5,7 +5,7 @@
 //! reading room is dark.
 //!
 //! ```text
-//! app ─▶ pages::signin | desk (operator, clinician) | read (specialist, reviewer) | board (manager, admin)
+//! app ─▶ pages::signin | desk (operator, clinician) | orders (operator) | read (specialist, reviewer) | board (manager, admin)
 //!  │        each page: ui (small parts) + api (requests) + live (what changed) + clock (server's time)
 //! ```
 //!
@@ -19,6 +19,7 @@ mod clock;
 mod desk;
 mod i18n;
 mod live;
+mod orders;
 mod pages;
 mod person;
 mod read;

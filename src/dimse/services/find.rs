@@ -14,7 +14,7 @@ use futures_util::future::BoxFuture;
 use super::query::{Identifier, Level, PATIENT_STUDY_ONLY_FIND, agree, is_relational, mismatch};
 use super::retrieve::LibraryError;
 use super::{Exchange, Peer, Request, Response, Service, Status};
-use crate::dicom::{Composed, Dataset, Repertoire, Tag, VR, Value};
+use crate::dicom::{Composed, Dataset, Plain, Repertoire, Tag, VR, Value};
 use crate::dimse::command::C_FIND_RQ;
 
 const SYNTAXES: [&str; 3] = [
@@ -67,6 +67,15 @@ pub enum FindError {
     Unavailable(#[from] LibraryError),
 }
 
+impl FindError {
+    pub(super) fn response(self) -> Response {
+        match self {
+            FindError::BadKey(tag) => mismatch(tag, "a value that its attribute cannot have"),
+            FindError::Unavailable(error) => unavailable(&error),
+        }
+    }
+}
+
 pub struct Find {
     catalogue: Arc<dyn Catalogue>,
 }
@@ -102,28 +111,42 @@ async fn find(catalogue: &dyn Catalogue, request: &Request, exchange: &Exchange)
         names_all_above(&identifier)?;
     }
     let query = read(&identifier, request)?;
-    let mut answers = catalogue.find(&request.peer, &query).await.map_err(|error| match error {
-        FindError::BadKey(tag) => mismatch(tag, "a value that its attribute cannot have"),
-        FindError::Unavailable(error) => unavailable(&error),
-    })?;
+    let mut answers = catalogue.find(&request.peer, &query).await.map_err(FindError::response)?;
+    let complete = |answer: &mut Composed, unsupported: &BTreeSet<KeyPath>| {
+        complete(answer, &identifier, unsupported, &request.peer);
+    };
+    Ok(send_all(&mut *answers, &identifier.keys, identifier.form, exchange, complete).await)
+}
+
+/// Sends each match as a pending response, as `complete` makes it; the final response.
+pub(super) async fn send_all(
+    answers: &mut dyn Answers,
+    identifier: &Dataset,
+    form: Plain,
+    exchange: &Exchange,
+    complete: impl Fn(&mut Composed, &BTreeSet<KeyPath>) + Send,
+) -> Response {
     let status = if answers.unsupported().is_empty() { Status::PENDING } else { Status::PENDING_WITHOUT_A_KEY };
-    let repertoire = answers.repertoire().unwrap_or_else(|| identifier.keys.charset().to_answer_in());
+    let repertoire = answers.repertoire().unwrap_or_else(|| identifier.charset().to_answer_in());
     loop {
         let page = tokio::select! {
-            stop = exchange.stop() => return Ok(stop.response()),
-            page = answers.next() => page.map_err(|error| unavailable(&error))?,
+            stop = exchange.stop() => return stop.response(),
+            page = answers.next() => match page {
+                Ok(page) => page,
+                Err(error) => return unavailable(&error),
+            },
         };
         if page.is_empty() {
-            return Ok(Response::of(Status::SUCCESS));
+            return Response::of(Status::SUCCESS);
         }
         for mut answer in page {
             if let Some(stop) = exchange.stopped() {
-                return Ok(stop.response());
+                return stop.response();
             }
-            complete(&mut answer, &identifier, answers.unsupported(), &request.peer);
-            let data = answer.encode(identifier.form, repertoire);
+            complete(&mut answer, answers.unsupported());
+            let data = answer.encode(form, repertoire);
             if exchange.pending(Response::of(status).with_data(data)).await.is_err() {
-                return Ok(Response::of(Status::CANCELLED));
+                return Response::of(Status::CANCELLED);
             }
         }
     }
@@ -144,16 +167,21 @@ fn names_all_above(identifier: &Identifier) -> Result<(), Response> {
     Ok(())
 }
 
-/// The identifier's keys; what says how it is written or where objects are is none.
 pub(in crate::dimse) fn read(identifier: &Identifier, request: &Request) -> Result<Query, Response> {
+    let keys = keys_of(&identifier.keys)?;
+    Ok(Query { level: identifier.level, keys, fuzzy: request.agreed.get(2) == Some(&1) })
+}
+
+/// An identifier's keys with their values; what says how it is written or where objects are is none.
+pub(super) fn keys_of(identifier: &Dataset) -> Result<Vec<(KeyPath, String)>, Response> {
     let mut keys = Vec::new();
-    for element in identifier.keys.elements() {
+    for element in identifier.elements() {
         let tag = element.tag;
         if tag.1 == 0 || is_about_the_query(tag) {
             continue;
         }
         match &element.value {
-            Value::Bytes(_) => keys.push((vec![tag], text(&identifier.keys, tag))),
+            Value::Bytes(_) => keys.push((vec![tag], text(identifier, tag))),
             Value::Elsewhere { .. } => return Err(mismatch(tag, "a value too long")),
             Value::Items(items) => match items.as_slice() {
                 [] => keys.push((vec![tag], String::new())),
@@ -170,10 +198,10 @@ pub(in crate::dimse) fn read(identifier: &Identifier, request: &Request) -> Resu
             return Err(Response::failed(Status::CANNOT_UNDERSTAND, "too many keys"));
         }
     }
-    Ok(Query { level: identifier.level, keys, fuzzy: request.agreed.get(2) == Some(&1) })
+    Ok(keys)
 }
 
-fn is_about_the_query(tag: Tag) -> bool {
+pub(super) fn is_about_the_query(tag: Tag) -> bool {
     matches!(
         tag,
         tags::SPECIFIC_CHARACTER_SET
@@ -220,7 +248,6 @@ fn complete(answer: &mut Composed, identifier: &Identifier, unsupported: &BTreeS
 mod tests {
     use super::super::query::testing::request;
     use super::*;
-    use crate::dicom::Plain;
 
     const STUDY_ROOT: &str = uids::STUDY_ROOT_QUERY_RETRIEVE_INFORMATION_MODEL_FIND;
     const PATIENT_ROOT: &str = uids::PATIENT_ROOT_QUERY_RETRIEVE_INFORMATION_MODEL_FIND;

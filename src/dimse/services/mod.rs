@@ -13,6 +13,7 @@ pub mod mpps;
 pub mod query;
 pub mod retrieve;
 pub(super) mod store;
+pub mod worklist;
 
 use std::net::IpAddr;
 use std::sync::Arc;

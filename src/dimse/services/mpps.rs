@@ -17,6 +17,8 @@ const MPPS: &str = uids::MODALITY_PERFORMED_PROCEDURE_STEP;
 const NO_LONGER_UPDATED: u16 = 0xA506;
 /// Series and images of one step; more are not counted.
 const MAX_INSTANCES: usize = 1_000_000;
+/// Requested procedures of one step.
+const MAX_SCHEDULED: usize = 64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StepState {
@@ -25,12 +27,20 @@ pub enum StepState {
     Discontinued,
 }
 
+/// What a step is made for: an item of its Scheduled Step Attributes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scheduled {
+    pub study_uid: String,
+    pub accession: String,
+}
+
 /// A step as it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewStep {
     pub uid: String,
-    /// UIDs, at least one.
-    pub studies: Vec<String>,
+    pub patient_id: String,
+    /// At least one.
+    pub scheduled: Vec<Scheduled>,
     pub instances: u32,
 }
 
@@ -95,7 +105,7 @@ async fn create(steps: &dyn Steps, request: &Request) -> Result<Response, Respon
     let set = read(request)?;
     let named = request.command.sop_instance.as_str();
     let uid = match named {
-        "" => fresh_uid(),
+        "" => uid::of_random(rand::random()),
         named if uid::is_valid(named) => named.to_owned(),
         _ => return Err(Response::of(Status::INVALID_INSTANCE)),
     };
@@ -104,19 +114,17 @@ async fn create(steps: &dyn Steps, request: &Request) -> Result<Response, Respon
         Some(_) => return Err(refused(Status::INVALID_ATTRIBUTE_VALUE, tags::PERFORMED_PROCEDURE_STEP_STATUS)),
         None => return Err(missing(&set, tags::PERFORMED_PROCEDURE_STEP_STATUS)),
     }
-    let scheduled = items(&set, tags::SCHEDULED_STEP_ATTRIBUTES_SEQUENCE);
-    let mut studies: Vec<String> =
-        scheduled.iter().filter_map(|item| item.uid(tags::STUDY_INSTANCE_UID)).map(str::to_owned).collect();
-    studies.sort();
-    studies.dedup();
-    if studies.is_empty() {
+    let named = items(&set, tags::SCHEDULED_STEP_ATTRIBUTES_SEQUENCE).iter().take(MAX_SCHEDULED).filter_map(scheduled);
+    let scheduled: Vec<Scheduled> = named.collect();
+    if scheduled.is_empty() {
         return Err(missing(&set, tags::SCHEDULED_STEP_ATTRIBUTES_SEQUENCE));
     }
-    if !studies.iter().all(|study| uid::is_valid(study)) {
+    if !scheduled.iter().all(|one| uid::is_valid(&one.study_uid)) {
         return Err(refused(Status::INVALID_ATTRIBUTE_VALUE, tags::STUDY_INSTANCE_UID));
     }
     let instances = instances(&set).unwrap_or(0);
-    let step = NewStep { uid: uid.clone(), studies, instances };
+    let patient_id = text(&set, tags::PATIENT_ID);
+    let step = NewStep { uid: uid.clone(), patient_id, scheduled, instances };
     steps.begin(&request.peer, step).await.map_err(|error| failed(&error))?;
     Ok(Response { sop_instance: Some(uid), ..Response::of(Status::SUCCESS) })
 }
@@ -133,6 +141,16 @@ fn read(request: &Request) -> Result<Dataset, Response> {
         tracing::info!(%error, calling = %request.peer.calling, "performed procedure step refused");
         Response::failed(Status::PROCESSING_FAILURE, format!("attributes: {error}"))
     })
+}
+
+fn scheduled(item: &Dataset) -> Option<Scheduled> {
+    let study_uid = item.uid(tags::STUDY_INSTANCE_UID)?.to_owned();
+    Some(Scheduled { study_uid, accession: text(item, tags::ACCESSION_NUMBER) })
+}
+
+/// As long as such attributes are (PS3.5 6.2, LO).
+fn text(set: &Dataset, tag: Tag) -> String {
+    set.text(tag).unwrap_or_default().chars().filter(|c| !c.is_control()).take(64).collect()
 }
 
 /// None where it is not said.
@@ -162,13 +180,6 @@ fn items(set: &Dataset, tag: Tag) -> &[Dataset] {
         Some(Value::Items(items)) => items,
         _ => &[],
     }
-}
-
-/// From a random UUID (PS3.5 B.2).
-fn fresh_uid() -> String {
-    let random: u128 = rand::random();
-    let versioned = random & !(0xF << 76) & !(0b11 << 62) | (4 << 76) | (0b10 << 62);
-    format!("2.25.{versioned}")
 }
 
 fn refused(status: Status, tag: Tag) -> Response {
@@ -240,13 +251,18 @@ mod tests {
             item.text(tag, vr, value);
             item
         };
-        let scheduled = studies.iter().map(|study| with(tags::STUDY_INSTANCE_UID, VR::UI, study)).collect();
+        let of_study = |study: &&str| {
+            let mut item = with(tags::STUDY_INSTANCE_UID, VR::UI, study);
+            item.text(tags::ACCESSION_NUMBER, VR::SH, "A7");
+            item
+        };
+        let scheduled = studies.iter().map(of_study).collect();
         let image = with(tags::REFERENCED_SOP_INSTANCE_UID, VR::UI, "1.2");
         let mut series = Composed::default();
         series.items(tags::REFERENCED_IMAGE_SEQUENCE, vec![image.clone(); images]);
         series.items(tags::REFERENCED_NON_IMAGE_COMPOSITE_SOP_INSTANCE_SEQUENCE, vec![image]);
         let mut step = Composed::default();
-        step.text(tags::PERFORMED_PROCEDURE_STEP_STATUS, VR::CS, state);
+        step.text(tags::PERFORMED_PROCEDURE_STEP_STATUS, VR::CS, state).text(tags::PATIENT_ID, VR::LO, "P1");
         step.items(tags::SCHEDULED_STEP_ATTRIBUTES_SEQUENCE, scheduled);
         step.items(tags::PERFORMED_SERIES_SEQUENCE, vec![series.clone(), series]);
         step
@@ -261,7 +277,8 @@ mod tests {
         let given = unnamed.sop_instance.unwrap();
         assert!(uid::is_valid(&given) && given.starts_with("2.25."));
         let kept = std::mem::take(&mut *steps.0.lock().unwrap());
-        let first = NewStep { uid: "1.7".into(), studies: vec!["1.2".into()], instances: 2 };
+        let scheduled = vec![Scheduled { study_uid: "1.2".into(), accession: "A7".into() }; 2];
+        let first = NewStep { uid: "1.7".into(), patient_id: "P1".into(), scheduled, instances: 2 };
         assert_eq!((kept.len(), &kept[0].1, &kept[1].0), (2, &Some(first), &given));
 
         let good = step("IN PROGRESS", &["1.2"], 0);

@@ -65,7 +65,7 @@ fn of_key(statement: &mut Statement, key: Key, matching: &Matching) -> String {
     text(statement, column, matching)
 }
 
-fn text(statement: &mut Statement, column: &str, matching: &Matching) -> String {
+pub(in crate::index) fn text(statement: &mut Statement, column: &str, matching: &Matching) -> String {
     match matching {
         Matching::Universal => "1 = 1".to_owned(),
         Matching::OneOf(values) => match &values[..] {
@@ -173,8 +173,13 @@ fn sounds_like(statement: &mut Statement, name: &str) {
     statement.and(&format!("st.patient_id IN ({})", each.join(" UNION ")));
 }
 
-/// The physician's name among its forms, which stand between `=`.
+/// The physician's name.
 fn referring(statement: &mut Statement, name: &str, fuzzy: bool) {
+    among_forms(statement, "st.referring_forms", name, fuzzy);
+}
+
+/// A name among its forms, which stand between `=` in `column`.
+pub(in crate::index) fn among_forms(statement: &mut Statement, column: &str, name: &str, fuzzy: bool) {
     for group in groups(name) {
         let pattern = match Matching::name_group(&group) {
             Matching::OneOf(values) => values.first().cloned().unwrap_or_default(),
@@ -182,7 +187,7 @@ fn referring(statement: &mut Statement, name: &str, fuzzy: bool) {
             Matching::Universal | Matching::Range { .. } => continue,
         };
         let pattern = if fuzzy { format!("*{}*", pattern.trim_matches('*')) } else { format!("*={pattern}=*") };
-        let condition = statement.wildcard("st.referring_forms", &pattern);
+        let condition = statement.wildcard(column, &pattern);
         statement.and(&condition);
     }
 }

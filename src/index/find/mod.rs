@@ -4,7 +4,7 @@
 //! nothing else, so that each engine finds the index that serves them. Knows neither HTTP nor DIMSE. Every search carries
 //! the caller's site scope.
 
-mod condition;
+pub(super) mod condition;
 mod key;
 mod levels;
 mod names;

@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 use super::{App, opened};
 use crate::clock;
 use crate::delivery::pdf::Printer;
-use crate::domain::{AccountId, CaseId, DeviceId, Micros, ReportId, Role, SiteId};
+use crate::domain::{AccountId, CaseId, DeviceId, Micros, ReportId, Role, Sex, SiteId, Urgency};
+use crate::index::orders::{self, Wanted};
 use crate::index::reports::{self, Rule, Save, Signatory, Signing};
 use crate::index::testing::seed_account;
 use crate::index::{Db, Scope, cases, community, on};
@@ -46,6 +47,7 @@ pub struct Furnished {
     pub instance: i64,
     pub case: CaseId,
     pub report: i64,
+    pub order: i64,
     pub study_uid: String,
     pub series_uid: String,
     pub instance_uid: String,
@@ -98,6 +100,7 @@ impl Center {
 
         let (study, instance, case) = self.settled(&instance_uid, site).await;
         let report = self.sign(code, case).await;
+        let order = self.register(code, site, &patient).await;
         let marks = vec![
             name_of(code),
             patient,
@@ -107,7 +110,7 @@ impl Center {
             quarantined_uid,
             format!("\"site\":{number},"),
         ];
-        Furnished { site, study, instance, case, report, study_uid, series_uid, instance_uid, marks }
+        Furnished { site, study, instance, case, report, order, study_uid, series_uid, instance_uid, marks }
     }
 
     /// Another image of a site's study under another patient's name; its row in quarantine.
@@ -213,6 +216,36 @@ impl Center {
         tx.commit().await.unwrap();
         self.print(report).await;
         report.0
+    }
+
+    /// An exam for the same patient that is still to be made.
+    async fn register(&self, code: &str, site: SiteId, patient: &str) -> i64 {
+        let by = seed_account(&self.app.db, &format!("registers-{code}"), Role::Operator, Some(site)).await;
+        let wanted = Wanted {
+            name: patient.to_owned(),
+            latin: String::new(),
+            pid: String::new(),
+            issuer: String::new(),
+            sex: Sex::Female,
+            birth_date: "19680412".into(),
+            national_id: None,
+            accession: String::new(),
+            exam: "腹部超声".into(),
+            body_part: String::new(),
+            modality: "US".into(),
+            device: None,
+            start_date: clock::today(&self.app.zone).strftime("%Y%m%d").to_string(),
+            start_time: "093000".into(),
+            question: String::new(),
+            urgency: Urgency::Routine,
+            requester: String::new(),
+            performer: String::new(),
+        };
+        let mut tx = self.app.db.write().await.unwrap();
+        let uid = format!("2.25.8000{site}");
+        let id = orders::register(&mut tx, site, &wanted, &uid, by, clock::now()).await.unwrap();
+        tx.commit().await.unwrap();
+        id.0
     }
 
     async fn print(&self, report: ReportId) {

@@ -3,6 +3,7 @@
 
 mod dcmtk;
 mod receiver;
+mod worklist;
 mod written;
 
 use std::path::PathBuf;

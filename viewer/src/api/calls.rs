@@ -4,10 +4,10 @@ use js_sys::encode_uri_component;
 use web_sys::Blob;
 use wire::{
     Board, CaseChange, CaseDetail, CaseList, CaseRow, Desk, DraftSave, DraftSaved, DutyChange, LateAnswer, LeaseToken,
-    Me, PatientCorrection, PersonDecision, Priors, QuarantineAct, QuarantineDecision, QuarantineList, ReturnRequest,
+    Me, OrderCancel, OrderChange, OrderForm, OrderList, OrderRow, PatientCorrection, PersonDecision, Priors,
+    QuarantineAct, QuarantineDecided, QuarantineDecision, QuarantineList, QuarantineLook, Refusals, ReturnRequest,
     SignIn, SignRequest, Status, StudyImages, TakeBack, Template,
 };
-use wire::{QuarantineDecided, QuarantineLook, Refusals};
 
 use super::client::{change, file, get, tell};
 use super::{Fault, set_csrf};
@@ -168,6 +168,26 @@ pub async fn look_quarantine(id: i64) -> Answer<QuarantineLook> {
 /// What of a case's study was not accepted, and why.
 pub async fn refused(case: i64) -> Answer<Refusals> {
     get(&format!("/api/v1/cases/{case}/refused")).await
+}
+
+/// Registered exams of a day, `YYYY-MM-DD`; empty: today.
+pub async fn orders(day: &str) -> Answer<OrderList> {
+    let list: OrderList = get(&format!("/api/v1/orders?day={}", String::from(encode_uri_component(day)))).await?;
+    clock::heard(list.now_us);
+    live::reflects(list.seq);
+    Ok(list)
+}
+
+pub async fn register_order(form: &OrderForm) -> Answer<OrderRow> {
+    change("POST", "/api/v1/orders", form).await
+}
+
+pub async fn change_order(order: i64, version: i64, form: &OrderForm) -> Answer<OrderRow> {
+    change("PUT", &format!("/api/v1/orders/{order}"), &OrderChange { version, form: form.clone() }).await
+}
+
+pub async fn cancel_order(order: i64, version: i64) -> Answer<OrderRow> {
+    change("POST", &format!("/api/v1/orders/{order}/cancel"), &OrderCancel { version }).await
 }
 
 /// Other studies and records of a case's person.

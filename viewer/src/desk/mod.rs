@@ -20,7 +20,7 @@ pub use begun::KEYS as BEGUN;
 pub use place::forget as forget_place;
 pub use row::exam;
 
-use crate::app::App;
+use crate::app::{App, set_hash};
 use crate::i18n::{say, t};
 use crate::ui::{KeyLine, KeysOverlay, LineMark, TopBar, icon};
 use crate::web;
@@ -36,6 +36,7 @@ const KEYS: &[KeyLine] = &[
     ("Enter", say::KEY_OPEN),
     ("Ctrl+P", say::KEY_PRINT),
     ("F4", say::KEY_BAR),
+    ("F2", say::O_KEY_REGISTER),
     ("Esc", say::KEY_CLOSE),
     ("F1", say::KEY_HELP),
 ];
@@ -49,7 +50,7 @@ pub fn DeskPage() -> impl IntoView {
     provide_context(store);
     provide_context(opened);
     let keys = RwSignal::new(false);
-    watch_keys(store, opened);
+    watch_keys(store, opened, me.role);
 
     let of_center = me.site.is_none();
     let place = me.site.as_ref().map_or_else(|| me.center.clone(), |site| site.name.clone());
@@ -59,6 +60,7 @@ pub fn DeskPage() -> impl IntoView {
         <div class="desk-page" class:with-panel=choosing data-testid="desk">
             <TopBar place=place below=below>
                 {of_center.then(|| view! { <a class="button bare" href="#">{icon("back")}{t(say::BOARD)}</a> })}
+                {(me.role == Role::Operator).then(|| view! { <a class="button outline" href="#orders" data-testid="to-orders">{icon("pen")}{t(say::O_REGISTER)}" "<kbd>"F2"</kbd></a> })}
                 <LineMark/>
                 <button class="button bare keys-button" aria-label=t(say::ALL_KEYS) on:click=move |_| keys.set(true)>{icon("keyboard")}<kbd>"F1"</kbd></button>
             </TopBar>
@@ -74,7 +76,7 @@ pub fn DeskPage() -> impl IntoView {
     .into_any()
 }
 
-fn watch_keys(store: Store, opened: RwSignal<Option<Opened>>) {
+fn watch_keys(store: Store, opened: RwSignal<Option<Opened>>, role: Role) {
     let handle = window_event_listener(leptos::ev::keydown, move |event| {
         if opened.with_untracked(Option::is_some) {
             return;
@@ -86,6 +88,9 @@ fn watch_keys(store: Store, opened: RwSignal<Option<Opened>>) {
             list::enter(&event);
         } else if web::pressed(&event, "Escape") && !web::typing() {
             store.selected.set(None);
+        } else if web::pressed(&event, "F2") && role == Role::Operator && !web::dialog_open() {
+            event.prevent_default();
+            set_hash("orders");
         } else if web::pressed(&event, "Ctrl+P") {
             event.prevent_default();
             match store.printable() {

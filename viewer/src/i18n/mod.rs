@@ -7,6 +7,7 @@ mod board_words;
 mod common;
 mod desk_words;
 mod domain;
+mod order_words;
 mod read_words;
 
 use std::cell::Cell;
@@ -18,6 +19,7 @@ pub mod say {
     pub use super::board_words::*;
     pub use super::common::*;
     pub use super::desk_words::*;
+    pub use super::order_words::*;
     pub use super::read_words::*;
 }
 pub use domain::*;
@@ -87,7 +89,8 @@ mod tests {
     use super::*;
 
     fn everything() -> impl Iterator<Item = &'static (&'static str, Text)> {
-        common::ALL.iter().chain(board_words::ALL).chain(desk_words::ALL).chain(read_words::ALL).chain(domain::ALL)
+        let rooms = [common::ALL, board_words::ALL, desk_words::ALL, order_words::ALL, read_words::ALL, domain::ALL];
+        rooms.into_iter().flatten()
     }
 
     #[test]

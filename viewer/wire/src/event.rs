@@ -20,6 +20,16 @@ words! {
         SignInRefused = "session.refused",
         DutyOn = "duty.on",
         DutyOff = "duty.off",
+        /// An exam is on the worklist; `order` in the detail, as in those that follow.
+        OrderRegistered = "order.registered",
+        OrderChanged = "order.changed",
+        OrderCancelled = "order.cancelled",
+        /// A device has begun it, or its first image came.
+        OrderStarted = "order.started",
+        /// Its device has ended it, or its study is complete.
+        OrderDone = "order.done",
+        /// Its device gave it up before there was an image: it is on the worklist again.
+        OrderReopened = "order.reopened",
         /// First instance durable and indexed.
         Arriving = "study.arriving",
         /// More instances came; `instances` in the detail. At most one a second and study.
