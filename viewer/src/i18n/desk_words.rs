@@ -55,7 +55,6 @@ super::table! {
     TAKE_BACK: "收回重派", "Take back";
     TAKE_BACK_TITLE: "把这例从医师手里收回？", "Take this case out of the doctor's hands?";
     TAKE_BACK_WHOSE: "{0} ・ {1}，现在在 {2} 手上。", "{0}, {1}: now with {2}.";
-    TAKE_BACK_LEAD: "它回到队列，派给别的医师；已写的文字留着，提交时的签名作废。", "It goes back into the queue for somebody else. What was written stays; a signature given on submitting is void.";
     TAKE_BACK_HELD: "它回到队列，重新派单；已写的文字留着。", "It goes back into the queue and is assigned anew. What was written stays.";
     TAKE_BACK_SIGNED: "它回到队列，重新派单；已写的文字留着，{0} 提交时的签名作废。", "It goes back into the queue and is assigned anew. What was written stays; the signature {0} gave on submitting is void.";
     HISTORY: "经过", "History";

@@ -19,7 +19,7 @@ pub enum Work {
     /// Somebody new.
     New,
     /// The order of this row, as it was shown.
-    Change(OrderRow),
+    Change(Box<OrderRow>),
 }
 
 /// What the last attempt to send the form came to.
@@ -160,7 +160,7 @@ impl Store {
             return;
         }
         self.said.set(None);
-        self.show(Work::Change(row.clone()), row.form.clone());
+        self.show(Work::Change(Box::new(row.clone())), row.form.clone());
     }
 
     /// Back to what was typed for somebody new.
