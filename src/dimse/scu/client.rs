@@ -20,18 +20,25 @@ use crate::dimse::pdu::{
     self, AssociateAc, AssociateRq, ContextOutcome, PduHeader, ProposedContext, RoleSelection, UserInformation,
 };
 use crate::dimse::pdv::{PDV_HEADER, PdvHeader, command_pdus, message_pdus};
-use crate::dimse::transport::{Inbound, Outbound, split};
+use crate::dimse::tls::TlsFault;
+use crate::dimse::transport::{Inbound, Outbound, Stream, split};
 use crate::ingest::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION};
 
 /// Limits on what a receiver may answer.
 const MAX_ANSWER: u32 = 512 * 1024;
+/// For the reason of a connection that takes nothing any more.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Hand-overs read ahead of the socket.
 const AHEAD: usize = 4;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ScuError {
     #[error("connection: {0}")]
-    Io(#[from] io::Error),
+    Io(io::Error),
+    #[error("{0}")]
+    Tls(#[from] TlsFault),
+    #[error("the peer is to be called over TLS, and nothing says by which authority its certificate must be")]
+    NoAuthority,
     #[error("no connection within {0:?}")]
     NoConnection(Duration),
     #[error("rejected (result {0}, source {1}, reason {2})")]
@@ -46,6 +53,12 @@ pub enum ScuError {
     Source,
     #[error("the receiver did not answer within {0:?}")]
     Silent(Duration),
+}
+
+impl From<io::Error> for ScuError {
+    fn from(error: io::Error) -> Self {
+        TlsFault::of(&error).map_or(Self::Io(error), Self::Tls)
+    }
 }
 
 /// An open association.
@@ -88,9 +101,8 @@ impl Client {
         kinds: &BTreeSet<Kind>,
         roles: Vec<RoleSelection>,
     ) -> Result<Self, ScuError> {
-        let stream = timeout(options.connect, TcpStream::connect(options.address))
-            .await
-            .map_err(|_| ScuError::NoConnection(options.connect))??;
+        let stream =
+            timeout(options.connect, connect(options)).await.map_err(|_| ScuError::NoConnection(options.connect))??;
         let (mut inbound, outbound) = split(stream, options.patience)?;
         let contexts = kinds.iter().take(pdu::MAX_CONTEXTS).enumerate().map(|(index, kind)| ProposedContext {
             id: (2 * index + 1) as u8,
@@ -111,7 +123,9 @@ impl Client {
                 extended: Vec::new(),
             },
         };
-        outbound.send(&request.encode()).await?;
+        if let Err(error) = outbound.send(&request.encode()).await {
+            return Err(why_closed(&mut inbound, error).await);
+        }
         let accepted = timeout(options.patience, answer(&mut inbound))
             .await
             .map_err(|_| ScuError::NoConnection(options.patience))??;
@@ -208,10 +222,34 @@ impl Client {
     pub async fn release(mut self) -> Result<(), ScuError> {
         self.outbound.send(&pdu::encode_release_rq()).await?;
         let Some(header) = self.inbound.header().await? else { return Err(ScuError::Closed) };
-        match header.kind {
-            pdu::RELEASE_RP => Ok(()),
-            _ => Err(ScuError::Protocol("no answer to the release")),
+        if header.kind != pdu::RELEASE_RP {
+            return Err(ScuError::Protocol("no answer to the release"));
         }
+        self.outbound.close(self.patience).await;
+        Ok(())
+    }
+}
+
+async fn connect(options: &ScuOptions) -> Result<Stream, ScuError> {
+    let tcp = TcpStream::connect(options.address).await?;
+    let Some(tls) = &options.tls else { return Ok(Stream::Plain(tcp)) };
+    tcp.set_nodelay(true)?;
+    match tls.connect(tcp).await {
+        Ok(tls) => Ok(Stream::Tls(Box::new(tls))),
+        Err(error) => match error.kind() {
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+                Err(ScuError::Tls(TlsFault::Closed))
+            }
+            _ => Err(error.into()),
+        },
+    }
+}
+
+/// A peer that refuses our certificate closes when we think that the handshake is over; its alert says why.
+async fn why_closed(inbound: &mut Inbound, error: io::Error) -> ScuError {
+    match timeout(LAST_WORDS, inbound.header()).await {
+        Ok(Err(read)) if TlsFault::of(&read).is_some() => read.into(),
+        _ => error.into(),
     }
 }
 
@@ -317,6 +355,7 @@ async fn answer(inbound: &mut Inbound) -> Result<AssociateAc, ScuError> {
             Err(ScuError::Rejected(result, source, reason))
         }
         pdu::ABORT => Err(aborted(inbound).await),
+        kind if pdu::TLS_RECORDS.contains(&kind) => Err(ScuError::Protocol("it speaks TLS at this address")),
         _ => Err(ScuError::Protocol("no answer to the association request")),
     }
 }

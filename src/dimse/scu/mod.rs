@@ -22,9 +22,12 @@ pub use client::{Client, ScuError};
 pub use file::{FileError, read_meta};
 pub use session::Session;
 
+use super::Address;
 use super::command::{Originator, Status};
 pub use super::object::{Body, DataSet, Kind, Outgoing, Source, SourceError};
 use super::pdu::MAX_CONTEXTS;
+use super::tls::{Connector, Secured};
+use crate::domain::Fingerprint;
 
 /// Whom to call, as whom, and how hard.
 #[derive(Debug, Clone)]
@@ -43,6 +46,8 @@ pub struct ScuOptions {
     pub patience: Duration,
     /// On whose behalf, where the objects go out for a C-MOVE.
     pub originator: Option<Originator>,
+    /// Over TLS, if at all.
+    pub tls: Option<Secured>,
 }
 
 impl ScuOptions {
@@ -57,8 +62,29 @@ impl ScuOptions {
             connect: Duration::from_secs(15),
             patience: Duration::from_secs(120),
             originator: None,
+            tls: None,
         }
     }
+
+    /// Looks up where a peer listens, and over TLS what its certificate must be.
+    pub async fn to(peer: &Called<'_>, called: &str, calling: &str) -> Result<Self, ScuError> {
+        let tls = match (peer.address.tls, peer.connector) {
+            (false, _) => None,
+            (true, Some(connector)) => Some(connector.to(peer.address, peer.certificate)?),
+            (true, None) => return Err(ScuError::NoAuthority),
+        };
+        Ok(Self { tls, ..Self::new(peer.address.look_up().await?, called, calling) })
+    }
+}
+
+/// A peer by where it listens.
+#[derive(Clone, Copy)]
+pub struct Called<'a> {
+    pub address: &'a Address,
+    /// How TLS peers are called, if any can be.
+    pub connector: Option<&'a Connector>,
+    /// Registered for the peer, which may then be called by a host that its certificate does not name.
+    pub certificate: Option<Fingerprint>,
 }
 
 /// What became of one object.
