@@ -38,6 +38,9 @@ pub struct SendArgs {
     /// Objects under way on one association, where the receiver allows more than one.
     #[arg(long, default_value_t = 4)]
     pub window: u16,
+    /// Attempts in a row while the receiver is out of reach or out of resources; the pauses grow from a second to a minute
+    #[arg(long, default_value_t = 3)]
+    pub retries: u8,
     #[command(flatten)]
     tls: TlsArgs,
 }
@@ -148,7 +151,7 @@ async fn options(args: &SendArgs) -> Result<ScuOptions, SendError> {
         other => SendError::Receiver(address.clone(), other),
     })?;
     let (associations, async_window) = (args.associations.max(1), args.window.max(1));
-    Ok(ScuOptions { associations, async_window, ..found })
+    Ok(ScuOptions { associations, async_window, retries: args.retries, ..found })
 }
 
 #[derive(Default)]

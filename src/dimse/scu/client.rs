@@ -55,6 +55,19 @@ pub enum ScuError {
     Silent(Duration),
 }
 
+impl ScuError {
+    /// Whether the same call may go well later.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Io(_) | Self::NoConnection(_) | Self::Aborted(..) | Self::Closed | Self::Silent(_) => true,
+            // PS3.8 table 9-21: 2 is rejected-transient.
+            Self::Rejected(result, ..) => *result == 2,
+            Self::Tls(fault) => *fault == TlsFault::Closed,
+            Self::NoAuthority | Self::Protocol(_) | Self::Source => false,
+        }
+    }
+}
+
 impl From<io::Error> for ScuError {
     fn from(error: io::Error) -> Self {
         TlsFault::of(&error).map_or(Self::Io(error), Self::Tls)
@@ -70,6 +83,7 @@ pub struct Client {
     window: usize,
     our_max: u32,
     patience: Duration,
+    retries: u8,
     originator: Option<Originator>,
 }
 
@@ -147,6 +161,7 @@ impl Client {
             window: usize::from(window.max(1)),
             our_max: options.max_pdu.max(1024),
             patience: options.patience,
+            retries: options.retries,
             originator: options.originator.clone(),
         })
     }
@@ -157,7 +172,7 @@ impl Client {
         let (give_back, spent) = std::sync::mpsc::channel();
         let in_hand = InHand::default();
         let feed = Feed {
-            queue,
+            queue: queue.clone(),
             in_hand: in_hand.clone(),
             contexts: self.contexts.clone(),
             originator: self.originator.clone(),
@@ -174,6 +189,7 @@ impl Client {
             window_size: self.window,
             patience: self.patience,
             in_hand: in_hand.clone(),
+            put_off: (self.retries > 0).then_some(queue),
             outcomes,
         };
         let mut answered = 0;
@@ -260,6 +276,8 @@ struct Exchange<'a> {
     window_size: usize,
     patience: Duration,
     in_hand: InHand,
+    /// Where objects wait that the receiver has no room for now, if they do.
+    put_off: Option<Queue>,
     outcomes: &'a mpsc::Sender<Outcome>,
 }
 
@@ -318,12 +336,24 @@ impl Exchange<'_> {
         };
         let response = response(inbound, header).await?;
         let status = response.status.ok_or(ScuError::Protocol("answer without a status"))?;
+        if status.is_out_of_resources() && self.put_off(response.message_id, status) {
+            self.window.add_permits(1);
+            return Ok(false);
+        }
         let result = if status.is_stored() { Ok(status) } else { Err(Failure::Refused(status)) };
         if !self.decided(response.message_id, result).await? {
             return Err(ScuError::Protocol("answer to nothing"));
         }
         self.window.add_permits(1);
         Ok(true)
+    }
+
+    /// Keeps an object for later; false: nothing is tried again, or there is no such one.
+    fn put_off(&self, message_id: u16, status: Status) -> bool {
+        let Some(queue) = &self.put_off else { return false };
+        let Some(held) = self.in_hand.lock().remove(&message_id) else { return false };
+        queue.put_off().push(Waiting { refused: Some(status), ..held.waiting });
+        true
     }
 
     /// Something was sent to its end long ago and is not answered.

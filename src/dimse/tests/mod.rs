@@ -3,6 +3,7 @@
 mod certificates;
 mod memory;
 mod query;
+mod retries;
 mod retrieval;
 mod services;
 mod tls;
