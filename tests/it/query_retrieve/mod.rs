@@ -2,6 +2,7 @@
 //! takes a peer that negotiates as it likes.
 
 mod dcmtk;
+mod orthanc;
 mod receiver;
 mod secure;
 mod written;
