@@ -20,6 +20,8 @@ basicConstraints = CA:FALSE
 keyUsage = critical, digitalSignature
 ";
 
+const CURVE: &[&str] = &["ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
+
 /// Signs certificates; what it makes goes with it.
 pub struct Authority {
     folder: tempfile::TempDir,
@@ -39,7 +41,7 @@ impl Authority {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("configuration"), CONFIGURATION).unwrap();
         let authority = Self { folder };
-        let mut request = authority.request("authority", name);
+        let mut request = authority.request("authority", name, CURVE);
         openssl(request.args(["-x509", "-extensions", "authority", "-days", "2", "-out"]).arg(authority.certificate()));
         Some(authority)
     }
@@ -51,22 +53,27 @@ impl Authority {
 
     /// A certificate for this machine.
     pub fn issue(&self, name: &str) -> Papers {
-        self.sign(name, "named", 2)
+        self.sign(name, "named", 2, CURVE)
+    }
+
+    /// The same with the kind of key that old devices have.
+    pub fn issue_rsa(&self, name: &str) -> Papers {
+        self.sign(name, "named", 2, &["rsa:2048"])
     }
 
     /// One that names no host.
     pub fn issue_nameless(&self, name: &str) -> Papers {
-        self.sign(name, "nameless", 2)
+        self.sign(name, "nameless", 2, CURVE)
     }
 
     /// One that ended yesterday.
     pub fn issue_expired(&self, name: &str) -> Papers {
-        self.sign(name, "named", -1)
+        self.sign(name, "named", -1, CURVE)
     }
 
-    fn sign(&self, name: &str, extensions: &str, days: i32) -> Papers {
+    fn sign(&self, name: &str, extensions: &str, days: i32, key: &[&str]) -> Papers {
         let (request, cert) = (self.file(&format!("{name}.csr")), self.file(&format!("{name}.pem")));
-        openssl(self.request(name, name).arg("-out").arg(&request));
+        openssl(self.request(name, name, key).arg("-out").arg(&request));
         let mut sign = Command::new("openssl");
         sign.args(["x509", "-req", "-CAcreateserial", "-days", &days.to_string(), "-extensions", extensions]);
         sign.arg("-extfile").arg(self.file("configuration")).arg("-in").arg(request);
@@ -76,9 +83,9 @@ impl Authority {
     }
 
     /// `openssl req` with a new key in `file`.key.
-    fn request(&self, file: &str, name: &str) -> Command {
+    fn request(&self, file: &str, name: &str, key: &[&str]) -> Command {
         let mut request = Command::new("openssl");
-        request.args(["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]);
+        request.args(["req", "-new", "-nodes", "-newkey"]).args(key);
         request.args(["-subj", &format!("/CN={name}"), "-keyout"]).arg(self.file(&format!("{file}.key")));
         request.arg("-config").arg(self.file("configuration"));
         request

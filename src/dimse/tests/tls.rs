@@ -39,7 +39,7 @@ struct Secured {
 
 impl Secured {
     async fn start(config: DimseConfig) -> Option<Self> {
-        Self::start_as(config, Authority::issue).await
+        Self::start_as(config, Authority::issue_rsa).await
     }
 
     /// `None`: there is no `openssl` here, which was said.

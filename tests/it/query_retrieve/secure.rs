@@ -22,7 +22,7 @@ struct Secured {
 impl Secured {
     fn new() -> Option<Self> {
         let authority = need::authority("county")?;
-        let (center, workstation) = (authority.issue("center"), authority.issue("workstation"));
+        let (center, workstation) = (authority.issue("center"), authority.issue_rsa("workstation"));
         let tls = crate::center::free_port();
         let [cert, key, ca] =
             [&center.cert, &center.key, &authority.certificate()].map(|path| path.display().to_string());
@@ -202,14 +202,14 @@ fn the_sender_calls_receivers_over_tls_and_says_what_is_wrong() {
 }
 
 #[test]
-fn pynetdicom_stores_and_gets_over_tls_of_both_versions() {
+fn pynetdicom_stores_gets_and_is_called_back_over_tls() {
     let Some(python) = need::python() else { return };
     let Some(secured) = Secured::new() else { return };
-    let said = run(Command::new(python)
-        .arg(need::workspace().join("tests/it/query_retrieve/secure.py"))
-        .arg(secured.tls.port().to_string())
+    let said = run(need::script(&python, "query_retrieve/secure.py")
+        .args([secured.tls.port(), secured.county.port].map(|port| port.to_string()))
         .args([&secured.authority.certificate(), &secured.workstation.cert, &secured.workstation.key])
         .arg(samples().first().expect("a sample"))
         .args(["WS_COUNTY", &study_of("QH_CT01")]));
     assert!(said.contains("TLSv1.2: stored, got 19") && said.contains("TLSv1.3: stored, got 19"), "{said}");
+    assert!(said.contains("commitment reported"), "{said}");
 }
