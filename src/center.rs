@@ -3,6 +3,7 @@
 mod catalogue;
 mod commitments;
 mod devices;
+mod doors;
 mod library;
 mod rooms;
 mod steps;
@@ -24,7 +25,7 @@ use crate::dimse::services::get::Get;
 use crate::dimse::services::mov::Move;
 use crate::dimse::services::mpps::Mpps;
 use crate::dimse::services::worklist::Worklist;
-use crate::dimse::{self, DimseConfig};
+use crate::dimse::{self, Address, DimseConfig};
 use crate::index::{Db, events};
 use crate::ingest::Ingest;
 use crate::monitor::Monitor;
@@ -52,7 +53,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Box<dyn 
     let monitor = Monitor::new(&db, &ingest);
     let intake = Intake { spool: ingest.spool.clone(), activity: ingest.activity.clone() };
     let rooms = Rooms::new(&stop);
-    let dimse_address = listen_dimse(&config, &db, &ingest, &rooms, &stop).await?;
+    let dimse_addresses = listen_dimse(&config, &db, &ingest, &rooms, &stop).await?;
     for (room, work) in ingest.rooms(&stop) {
         rooms.start(room, work);
     }
@@ -66,7 +67,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Box<dyn 
     let config = Arc::new(config);
     let app = App { db: db.clone(), zone, viewing, intake, monitor, config, stop: stop.clone() };
     rooms.start("sweeper", web::sweep(db.clone(), app.idle(), stop.clone()));
-    announce(&app.config, http_address, dimse_address)?;
+    announce(&app.config, http_address, &dimse_addresses)?;
     let served = web::serve(app, http).await;
     stop.cancel();
     let ended = rooms.ended().await;
@@ -81,9 +82,8 @@ async fn listen_dimse(
     ingest: &Ingest,
     rooms: &Rooms,
     stop: &CancellationToken,
-) -> Result<SocketAddr, Box<dyn std::error::Error + Send + Sync>> {
-    let listener = tokio::net::TcpListener::bind(config.dimse.address).await?;
-    let address = listener.local_addr()?;
+) -> Result<Vec<Address>, Box<dyn std::error::Error + Send + Sync>> {
+    let (listener, addresses) = doors::open(&config.dimse).await?;
     let limits = DimseConfig {
         max_associations: config.dimse.max_associations,
         max_per_device: config.dimse.max_associations_per_device,
@@ -94,23 +94,26 @@ async fn listen_dimse(
     let stored = Stored { bytes: ingest.viewing.bytes.clone(), decoder: ingest.viewing.decoder.clone() };
     let library = Arc::new(library::CenterLibrary { db: db.clone(), stored });
     let find = Find::new(Arc::new(catalogue::CenterCatalogue { db: db.clone() }));
-    let ledger = commitments::CenterLedger::new(db.clone(), ingest.spool.clone(), ingest.indexed.clone());
+    let connector = doors::connector(&config.dimse)?;
+    let ledger = commitments::CenterLedger::new(db, ingest, connector.clone());
     rooms.start("room that reports commitments", ledger.clone().run(stop.clone()));
     let services = Services::default()
         .with(find)
         .with(Get::new(library.clone()))
-        .with(Move::new(library))
+        .with(Move::new(library).over_tls(connector))
         .with(Commitment::new(ledger))
         .with(Mpps::new(Arc::new(steps::CenterSteps { db: db.clone() })))
         .with(Worklist::new(Arc::new(worklist::CenterSchedule { db: db.clone(), zone: config.zone()? })));
     let (spool, activity) = (ingest.spool.clone(), ingest.activity.clone());
     rooms.start("listener", dimse::serve(listener, limits, known, spool, activity, services, stop.clone()));
-    Ok(address)
+    Ok(addresses)
 }
 
-fn announce(config: &Config, http: SocketAddr, dimse: SocketAddr) -> std::io::Result<()> {
+fn announce(config: &Config, http: SocketAddr, dimse: &[Address]) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "http   {}://{http}/", config.scheme())?;
-    writeln!(out, "dimse  {dimse}")?;
+    for address in dimse {
+        writeln!(out, "dimse  {address}")?;
+    }
     out.flush()
 }

@@ -1,7 +1,8 @@
 //! One typed configuration: a TOML file, then environment variables `YUNYING_*`, then flags, each over the one before.
 
-use std::net::SocketAddr;
+use std::net::{AddrParseError, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -62,13 +63,44 @@ pub struct Http {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Dimse {
-    pub address: SocketAddr,
+    /// For associations without TLS; `none`: there are none.
+    pub address: Listen,
+    /// For associations over TLS.
+    pub tls_address: Option<SocketAddr>,
+    /// Our certificate chain and its key: for whom we call, too.
+    pub tls_cert: Option<PathBuf>,
+    pub tls_key: Option<PathBuf>,
+    /// Authorities of the devices' certificates; with these every device must show one.
+    pub tls_client_ca: Option<PathBuf>,
+    /// Authorities of those we call over TLS; default: the devices'.
+    pub tls_peer_ca: Option<PathBuf>,
     /// AE titles this center answers to.
     pub ae_titles: Vec<String>,
     /// `known`: registered devices only. `any`: tests.
     pub accept: Accept,
     pub max_associations: usize,
     pub max_associations_per_device: usize,
+}
+
+/// Where to listen: an address, or `none`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Listen(pub Option<SocketAddr>);
+
+impl FromStr for Listen {
+    type Err = AddrParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "none" { Ok(Self(None)) } else { text.parse().map(|address| Self(Some(address))) }
+    }
+}
+
+impl TryFrom<String> for Listen {
+    type Error = AddrParseError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -150,12 +182,38 @@ impl Default for Http {
 impl Default for Dimse {
     fn default() -> Self {
         Self {
-            address: ([127, 0, 0, 1], 11112).into(),
+            address: Listen(Some(([127, 0, 0, 1], 11112).into())),
+            tls_address: None,
+            tls_cert: None,
+            tls_key: None,
+            tls_client_ca: None,
+            tls_peer_ca: None,
             ae_titles: vec!["YUNYING".into()],
             accept: Accept::Known,
             max_associations: 256,
             max_associations_per_device: 32,
         }
+    }
+}
+
+impl Dimse {
+    fn validate(&self) -> Result<(), Error> {
+        let invalid = |message: &str| Err(Error::Invalid(message.into()));
+        if self.tls_cert.is_some() != self.tls_key.is_some() {
+            return invalid("TLS of associations needs both a certificate and a key");
+        }
+        if self.tls_address.is_some() && self.tls_cert.is_none() {
+            return invalid("an address for associations over TLS needs a certificate and a key");
+        }
+        if self.address.0.is_none() && self.tls_address.is_none() {
+            return invalid("there is no address for associations, with TLS or without");
+        }
+        Ok(())
+    }
+
+    /// Authorities of those we call over TLS.
+    pub fn peer_ca(&self) -> Option<&Path> {
+        self.tls_peer_ca.as_deref().or(self.tls_client_ca.as_deref())
     }
 }
 
@@ -208,6 +266,7 @@ impl Config {
         if in_the_open && !self.http.behind_proxy {
             return invalid("plain HTTP listens on loopback only: give --tls-cert and --tls-key, or --behind-proxy");
         }
+        self.dimse.validate()?;
         if self.dimse.ae_titles.iter().any(|ae| ae.is_empty() || ae.len() > 16 || !ae.is_ascii()) {
             return invalid("an AE title has 1 to 16 ASCII characters");
         }
@@ -278,6 +337,24 @@ mod tests {
         assert_eq!(config.delivery.budget(), Some(1_500_000_000));
         assert_eq!((config.retention.keep[0].under_age, config.retention.keep[0].years), (Some(18), 30));
         assert_eq!(Config::default().delivery.budget(), None);
+    }
+
+    #[test]
+    fn associations_come_without_tls_with_it_or_both_ways() {
+        let read = |text: &str| toml::from_str::<Config>(&format!("[dimse]\n{text}")).unwrap();
+        let key = "tls_cert = 'a.pem'\ntls_key = 'a.key'\n";
+        for (text, fits) in [
+            ("address = 'none'", false),
+            ("tls_address = '127.0.0.1:2762'", false),
+            ("tls_cert = 'a.pem'", false),
+            (&format!("{key}tls_address = '127.0.0.1:2762'"), true),
+            (&format!("{key}tls_address = '127.0.0.1:2762'\naddress = 'none'"), true),
+        ] {
+            assert_eq!(read(text).validate().is_ok(), fits, "{text}");
+        }
+        assert_eq!(read("address = '127.0.0.1:104'").dimse.address, Listen(Some(([127, 0, 0, 1], 104).into())));
+        assert!(toml::from_str::<Config>("[dimse]\naddress = 'nowhere'").is_err());
+        assert_eq!(read("tls_client_ca = 'ca.pem'").dimse.peer_ca(), Some(Path::new("ca.pem")));
     }
 
     #[test]

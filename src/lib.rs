@@ -18,7 +18,7 @@
 //! |---|---|
 //! | [`domain`] | ids, times, states: the words of the field as types. Pure |
 //! | [`dicom`] | untrusted headers: walker, character sets, names and their spellings, DICOM JSON, writing anew. Pure |
-//! | [`dimse`] | associations: listener, PDUs, the services devices ask for, and the sender |
+//! | [`dimse`] | associations, over TLS or not: listener, PDUs, the services devices ask for, and the sender |
 //! | [`ingest`] | spool, indexer, completeness, sealer, transcoder, quarantine, erasure, the budget of delivery forms |
 //! | [`archive`] | packs and derived objects in the object store |
 //! | [`index`] | all SQL, on SQLite and PostgreSQL; the event log; [searches](index::find) by attributes |
@@ -40,8 +40,9 @@
 //!
 //! # One ultrasound, from C-STORE to the township's page
 //!
-//! 1. The ultrasound machine at 青禾镇 opens an association. [`dimse`] knows its AE title and network, so it may. Its clip
-//!    streams through the PDV assembler into the [spool](ingest::spool), hashed on the way; large clips never sit in memory.
+//! 1. The ultrasound machine at 青禾镇 opens an association. [`dimse`] knows its AE title and its network or certificate, so it
+//!    may. Its clip streams through the PDV assembler into the [spool](ingest::spool), hashed on the way; large clips never
+//!    sit in memory.
 //! 2. The committer makes everything that finished since its last turn durable with one `fdatasync`. Only now the machine
 //!    reads success. Whatever is killed from here on, the clip is there.
 //! 3. The [indexer](ingest) follows the spool. It walks the header within fixed bounds, decodes the GB18030 name, and

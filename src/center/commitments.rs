@@ -14,15 +14,18 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
-use crate::dimse::scu::{Client, Kind, ScuError, ScuOptions};
+use crate::dimse::scu::{Called, Client, Kind, ScuError, ScuOptions};
 use crate::dimse::services::commitment::{
     Asked, HELD_FOR, Ledger, PUSH_MODEL, PUSH_MODEL_INSTANCE, Reference, Verdict,
 };
 use crate::dimse::services::retrieve::LibraryError;
 use crate::dimse::services::{Peer, Status};
-use crate::domain::CommitmentId;
+use crate::dimse::tls::Connector;
+use crate::dimse::{Address, NotAnAddress};
+use crate::domain::{CommitmentId, NotAFingerprint};
 use crate::index::commitments::{self as rows, End, Fate, Owed};
 use crate::index::{self, Db, community, intake};
+use crate::ingest::Ingest;
 use crate::ingest::spool::{Position, Spool};
 
 const TICK: Duration = Duration::from_secs(1);
@@ -40,6 +43,8 @@ pub struct CenterLedger {
     spool: Spool,
     /// How far the indexer has come.
     indexed: watch::Receiver<Position>,
+    /// How devices are called over TLS, if any can be.
+    connector: Option<Connector>,
     /// How far it must be for the results of the requests that came since the start, and of those before.
     fences: Mutex<HashMap<CommitmentId, Position>>,
     at_start: Position,
@@ -47,9 +52,11 @@ pub struct CenterLedger {
 }
 
 impl CenterLedger {
-    pub fn new(db: Db, spool: Spool, indexed: watch::Receiver<Position>) -> Arc<Self> {
+    pub fn new(db: &Db, ingest: &Ingest, connector: Option<Connector>) -> Arc<Self> {
+        let (spool, indexed) = (ingest.spool.clone(), ingest.indexed.clone());
         let at_start = newest(&spool);
-        Arc::new(Self { db, spool, indexed, fences: Mutex::default(), at_start, again: Notify::new() })
+        let db = db.clone();
+        Arc::new(Self { db, spool, indexed, connector, fences: Mutex::default(), at_start, again: Notify::new() })
     }
 
     /// Calls devices until told to stop.
@@ -112,12 +119,16 @@ impl CenterLedger {
 
     /// On an association of ours, in the role of the one who provides (PS3.4 J.3.3).
     async fn deliver(&self, owed: &Owed) -> Result<(), String> {
-        let address = owed.address.as_deref().ok_or("no address is known for the device")?;
+        let address: Address = match owed.address.as_deref() {
+            Some(address) => address.parse().map_err(|error: NotAnAddress| error.to_string())?,
+            None => return Err("no address is known for the device".into()),
+        };
+        let certificate = owed.certificate.as_deref().map(str::parse).transpose();
+        let certificate = certificate.map_err(|error: NotAFingerprint| error.to_string())?;
         let verdict = self.known(owed.id).await.map_err(|error| error.to_string())?;
-        let found = tokio::net::lookup_host(address).await.map_err(|error| error.to_string())?.next();
-        let address = found.ok_or("the device's address has no host")?;
-        let options = ScuOptions::new(address, &owed.ae_title, &owed.asked.called_ae);
-        match report(&options, &verdict).await {
+        let peer = Called { address: &address, connector: self.connector.as_ref(), certificate };
+        let options = ScuOptions::to(&peer, &owed.ae_title, &owed.asked.called_ae).await;
+        match report(&options.map_err(|error| error.to_string())?, &verdict).await {
             Ok(Status::SUCCESS) => Ok(()),
             Ok(Status(status)) => Err(format!("refused with status {status:04X}")),
             Err(error) => Err(error.to_string()),

@@ -7,7 +7,7 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use super::{DataArgs, Outcome};
-use crate::config::{Accept, Config};
+use crate::config::{Accept, Config, Dimse, Listen};
 
 #[derive(Args)]
 pub struct CenterArgs {
@@ -16,9 +16,11 @@ pub struct CenterArgs {
     /// Where to serve HTTP
     #[arg(long, env = "YUNYING_HTTP")]
     http: Option<SocketAddr>,
-    /// Where to listen for DICOM associations
+    /// Where to listen for DICOM associations without TLS; `none`: nowhere
     #[arg(long, env = "YUNYING_DIMSE")]
-    dimse: Option<SocketAddr>,
+    dimse: Option<Listen>,
+    #[command(flatten)]
+    dimse_tls: DimseTls,
     /// Certificate chain, PEM
     #[arg(long, env = "YUNYING_TLS_CERT")]
     tls_cert: Option<PathBuf>,
@@ -33,6 +35,40 @@ pub struct CenterArgs {
     accept_any_ae: bool,
 }
 
+#[derive(Args)]
+struct DimseTls {
+    /// Where to listen for DICOM associations over TLS
+    #[arg(long, env = "YUNYING_DIMSE_TLS")]
+    dimse_tls: Option<SocketAddr>,
+    /// Certificate chain of associations over TLS, PEM
+    #[arg(long, env = "YUNYING_DIMSE_TLS_CERT")]
+    dimse_tls_cert: Option<PathBuf>,
+    /// Its private key, PEM
+    #[arg(long, env = "YUNYING_DIMSE_TLS_KEY")]
+    dimse_tls_key: Option<PathBuf>,
+    /// Authorities of the devices' certificates, PEM; with these every device must show one over TLS
+    #[arg(long, env = "YUNYING_DIMSE_TLS_CLIENT_CA")]
+    dimse_tls_client_ca: Option<PathBuf>,
+    /// Authorities of those we call over TLS, PEM; default: the devices'
+    #[arg(long, env = "YUNYING_DIMSE_TLS_PEER_CA")]
+    dimse_tls_peer_ca: Option<PathBuf>,
+}
+
+impl DimseTls {
+    fn over(&self, dimse: &mut Dimse) {
+        let over = |flag: &Option<PathBuf>, setting: &mut Option<PathBuf>| {
+            if flag.is_some() {
+                setting.clone_from(flag);
+            }
+        };
+        dimse.tls_address = self.dimse_tls.or(dimse.tls_address);
+        over(&self.dimse_tls_cert, &mut dimse.tls_cert);
+        over(&self.dimse_tls_key, &mut dimse.tls_key);
+        over(&self.dimse_tls_client_ca, &mut dimse.tls_client_ca);
+        over(&self.dimse_tls_peer_ca, &mut dimse.tls_peer_ca);
+    }
+}
+
 impl CenterArgs {
     fn config(&self) -> Result<Config, crate::config::Error> {
         let mut config = self.data.load()?;
@@ -42,6 +78,7 @@ impl CenterArgs {
         if let Some(address) = self.dimse {
             config.dimse.address = address;
         }
+        self.dimse_tls.over(&mut config.dimse);
         config.http.tls_cert = self.tls_cert.clone().or(config.http.tls_cert);
         config.http.tls_key = self.tls_key.clone().or(config.http.tls_key);
         config.http.behind_proxy |= self.behind_proxy;

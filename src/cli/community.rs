@@ -1,13 +1,16 @@
 //! `yunying site|device|user|token add|list|remove`, also while a center runs on the same data directory.
 
 use std::io::{BufRead, IsTerminal, Write};
+use std::path::PathBuf;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 use super::{DataArgs, Outcome};
 use crate::clock;
 use crate::dicom::{Repertoire, Writing};
-use crate::domain::Role;
+use crate::dimse::Address;
+use crate::dimse::tls::{self, TlsError};
+use crate::domain::{Fingerprint, Role};
 use crate::index::community::{self, NewAccount};
 use crate::index::{Tx, device_text, events};
 use crate::web::{auth, passwords};
@@ -55,9 +58,14 @@ pub enum DeviceCommand {
         /// Network it must call from, e.g. 10.20.3.0/24; without it any machine that knows the AE title may send
         #[arg(long)]
         network: Option<ipnet::IpNet>,
-        /// Where it takes images that are sent to it, HOST:PORT
-        #[arg(long, value_parser = address)]
-        address: Option<String>,
+        /// Where it takes images that are sent to it, HOST:PORT, or tls://HOST:PORT over TLS
+        #[arg(long)]
+        address: Option<Address>,
+        #[command(flatten)]
+        certificate: CertificateArgs,
+        /// Associations it may have at a time; default: as many as any other
+        #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+        associations: Option<u16>,
     },
     /// Say where a device takes images that are sent to it
     Address {
@@ -65,9 +73,27 @@ pub enum DeviceCommand {
         data: DataArgs,
         #[arg(long)]
         ae: String,
-        /// HOST:PORT; left out: it takes none any more
-        #[arg(long, value_parser = address)]
-        address: Option<String>,
+        /// HOST:PORT, or tls://HOST:PORT over TLS; left out: it takes none any more
+        #[arg(long)]
+        address: Option<Address>,
+    },
+    /// Say which certificate a device must show, so that it is admitted by TLS only; left out: none any more
+    Certificate {
+        #[command(flatten)]
+        data: DataArgs,
+        #[arg(long)]
+        ae: String,
+        #[command(flatten)]
+        certificate: CertificateArgs,
+    },
+    /// Say how many associations a device may have at a time; left out: as many as any other
+    Limit {
+        #[command(flatten)]
+        data: DataArgs,
+        #[arg(long)]
+        ae: String,
+        #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+        associations: Option<u16>,
     },
     /// Say in what character set a device reads what its queries are answered
     Charset {
@@ -99,6 +125,26 @@ pub enum DeviceCommand {
         #[arg(long)]
         ae: String,
     },
+}
+
+/// One certificate, by its fingerprint or as a file.
+#[derive(Args)]
+pub struct CertificateArgs {
+    /// SHA-256 of the certificate that it shows over TLS, as `openssl x509 -fingerprint -sha256` prints it
+    #[arg(long, value_name = "HEX")]
+    fingerprint: Option<Fingerprint>,
+    /// The certificate itself, PEM
+    #[arg(long, value_name = "FILE", conflicts_with = "fingerprint")]
+    cert: Option<PathBuf>,
+}
+
+impl CertificateArgs {
+    fn read(&self) -> Result<Option<Fingerprint>, TlsError> {
+        match &self.cert {
+            Some(file) => tls::fingerprint_of(file).map(Some),
+            None => Ok(self.fingerprint),
+        }
+    }
 }
 
 #[derive(Subcommand)]
@@ -170,15 +216,6 @@ fn role(word: &str) -> Result<Role, String> {
     })
 }
 
-fn address(text: &str) -> Result<String, String> {
-    let (host, port) = text.rsplit_once(':').ok_or("HOST:PORT")?;
-    let port: u16 = port.parse().map_err(|_| "a port from 1 to 65535")?;
-    if host.is_empty() || host.contains(char::is_whitespace) || port == 0 {
-        return Err("HOST:PORT".into());
-    }
-    Ok(text.to_owned())
-}
-
 fn charset(word: &str) -> Result<Repertoire, String> {
     Repertoire::from_word(word).ok_or_else(|| {
         let words: Vec<&str> = Repertoire::ALL.iter().map(|repertoire| repertoire.word()).collect();
@@ -214,32 +251,55 @@ impl SiteCommand {
 impl DeviceCommand {
     pub async fn run(self) -> Outcome {
         match self {
-            Self::Add { data, ae, site, modality, network, address } => {
+            Self::Add { data, ae, site, modality, network, address, certificate, associations } => {
                 if ae.is_empty() || ae.len() > 16 || !ae.is_ascii() || ae.trim() != ae {
                     return Err("an AE title has 1 to 16 ASCII characters".into());
                 }
                 if ae.starts_with(community::STOW_TITLE) {
                     return Err("AE titles that begin so stand for tokens".into());
                 }
-                if let Some(warning) = too_open(&ae, network.as_ref()) {
+                let certificate = certificate.read()?;
+                if let Some(warning) = too_open(&ae, network.as_ref()).filter(|_| certificate.is_none()) {
                     eprintln!("yunying: {warning}");
                 }
-                let network = network.map(|net| net.to_string());
+                let (network, address) = (network.map(|net| net.to_string()), address.map(|at| at.to_string()));
                 change(&data, async |tx| {
+                    let now = clock::now();
                     let site = community::site_by_code(tx, &site).await?.id;
-                    let network = network.as_deref();
-                    let device = community::add_device(tx, &ae, site, &modality, network, clock::now()).await?;
-                    match address.as_deref() {
-                        Some(address) => community::set_device_address(tx, device, Some(address), clock::now()).await,
+                    let device = community::add_device(tx, &ae, site, &modality, network.as_deref(), now).await?;
+                    if address.is_some() {
+                        community::set_device_address(tx, device, address.as_deref(), now).await?;
+                    }
+                    if certificate.is_some() {
+                        community::set_device_certificate(tx, device, certificate, now).await?;
+                    }
+                    match associations {
+                        Some(_) => community::set_device_limit(tx, device, associations, now).await,
                         None => Ok(()),
                     }
                 })
                 .await
             }
             Self::Address { data, ae, address } => {
+                let address = address.map(|at| at.to_string());
                 change(&data, async |tx| {
                     let device = community::device_by_title(tx, &ae).await?;
                     community::set_device_address(tx, device.id, address.as_deref(), clock::now()).await
+                })
+                .await
+            }
+            Self::Certificate { data, ae, certificate } => {
+                let certificate = certificate.read()?;
+                change(&data, async |tx| {
+                    let device = community::device_by_title(tx, &ae).await?;
+                    community::set_device_certificate(tx, device.id, certificate, clock::now()).await
+                })
+                .await
+            }
+            Self::Limit { data, ae, associations } => {
+                change(&data, async |tx| {
+                    let device = community::device_by_title(tx, &ae).await?;
+                    community::set_device_limit(tx, device.id, associations, clock::now()).await
                 })
                 .await
             }
@@ -270,9 +330,13 @@ impl DeviceCommand {
                 print(community::devices(&mut tx).await?.iter().map(|device| {
                     let network = device.network.as_deref().unwrap_or("any");
                     let address = device.address.as_deref().unwrap_or("-");
-                    let (site, modality) = (code(device.site_id), &device.modality);
+                    let (title, site, modality) = (&device.ae_title, code(device.site_id), &device.modality);
                     let (reads, writes) = (device.charset.as_deref().unwrap_or("-"), files(device.id));
-                    format!("{}\t{site}\t{modality}\t{network}\t{address}\t{reads}\t{writes}", device.ae_title)
+                    let certificate = device.certificate.as_deref().unwrap_or("-");
+                    let most = device.max_associations.map_or_else(|| "-".to_owned(), |most| most.to_string());
+                    format!(
+                        "{title}\t{site}\t{modality}\t{network}\t{address}\t{reads}\t{writes}\t{certificate}\t{most}"
+                    )
                 }))
             }
         }
@@ -390,15 +454,5 @@ mod tests {
         assert!(too_open("QH_CT01", None).is_some_and(|warning| warning.starts_with("QH_CT01 is admitted from any")));
         assert!(too_open("QH_CT01", Some(&network("0.0.0.0/0"))).is_some());
         assert_eq!(too_open("QH_CT01", Some(&network("10.20.3.0/24"))), None);
-    }
-
-    #[test]
-    fn an_address_is_a_host_and_a_port() {
-        for good in ["10.1.2.3:104", "ws1.county.cn:11112", "[fd00::7]:104"] {
-            assert_eq!(address(good).as_deref(), Ok(good));
-        }
-        for bad in ["10.1.2.3", ":104", "host:0", "host:65536", "a b:104"] {
-            assert!(address(bad).is_err(), "{bad}");
-        }
     }
 }

@@ -4,7 +4,6 @@
 
 use std::fs;
 use std::io::{self, IsTerminal, Write};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -12,7 +11,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use crate::dimse::scu::{Body, Failure, FileError, Outcome, Outgoing, ScuOptions, read_meta, send_all};
+use crate::dimse::Address;
+use crate::dimse::scu::{
+    Body, Called, Failure, FileError, Outcome, Outgoing, ScuError, ScuOptions, read_meta, send_all,
+};
+use crate::dimse::tls::{Connector, Identity, TlsError};
+use crate::domain::Fingerprint;
 use crate::pixels::Decoder;
 use crate::retrieve::FileAnew;
 
@@ -22,7 +26,7 @@ pub struct SendArgs {
     /// Files and folders.
     #[arg(required = true)]
     pub paths: Vec<PathBuf>,
-    /// The receiver, as AET@HOST:PORT.
+    /// The receiver, as AET@HOST:PORT, or AET@tls://HOST:PORT over TLS.
     #[arg(long)]
     pub to: Receiver,
     /// Our own AE title.
@@ -34,27 +38,59 @@ pub struct SendArgs {
     /// Objects under way on one association, where the receiver allows more than one.
     #[arg(long, default_value_t = 4)]
     pub window: u16,
+    /// Attempts in a row while the receiver is out of reach or out of resources; the pauses grow from a second to a minute
+    #[arg(long, default_value_t = 3)]
+    pub retries: u8,
+    #[command(flatten)]
+    tls: TlsArgs,
+}
+
+/// What TLS receivers are known by, and we to them.
+#[derive(Debug, clap::Args)]
+struct TlsArgs {
+    /// Authorities by one of which the receiver's certificate must be, PEM
+    #[arg(long, value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
+    /// Our own certificate chain, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Its private key, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// SHA-256 of the receiver's certificate, where that does not name its host
+    #[arg(long, value_name = "HEX")]
+    tls_fingerprint: Option<Fingerprint>,
+}
+
+impl TlsArgs {
+    fn connector(&self) -> Result<Option<Connector>, TlsError> {
+        let Some(ca) = &self.tls_ca else { return Ok(None) };
+        let own = self.tls_cert.as_deref().zip(self.tls_key.as_deref());
+        let own = own.map(|(cert, key)| Identity::read(cert, key)).transpose()?;
+        Connector::new(own.as_ref(), ca).map(Some)
+    }
 }
 
 /// Frames decoded at a time for receivers that take no compression.
 const DECODERS: usize = 2;
 
-/// AET@HOST:PORT.
+/// AET@ADDRESS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receiver {
     pub title: String,
-    pub host: String,
+    pub address: Address,
 }
 
 impl FromStr for Receiver {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (title, host) = text.split_once('@').ok_or("expected AET@HOST:PORT")?;
-        if title.is_empty() || title.len() > 16 || !host.contains(':') {
-            return Err("expected AET@HOST:PORT with an AE title of 1 to 16 characters");
+        const EXPECTED: &str = "expected AET@HOST:PORT or AET@tls://HOST:PORT with an AE title of 1 to 16 characters";
+        let (title, address) = text.split_once('@').ok_or(EXPECTED)?;
+        if title.is_empty() || title.len() > 16 {
+            return Err(EXPECTED);
         }
-        Ok(Self { title: title.into(), host: host.into() })
+        Ok(Self { title: title.into(), address: address.parse().map_err(|_| EXPECTED)? })
     }
 }
 
@@ -63,9 +99,11 @@ pub enum SendError {
     #[error("{0}: {1}")]
     Path(PathBuf, io::Error),
     #[error("{0}: {1}")]
-    Host(String, io::Error),
-    #[error("{0}: no address")]
-    NoAddress(String),
+    Receiver(Address, ScuError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error("{0} is to be called over TLS: --tls-ca says by which authority its certificate must be")]
+    NoAuthority(Address),
     #[error("where this program is: {0}")]
     Program(io::Error),
     #[error("{0} of {1} not sent")]
@@ -79,12 +117,7 @@ pub async fn run(args: SendArgs) -> Result<(), SendError> {
     }
     let decoder = Decoder::new(std::env::current_exe().map_err(SendError::Program)?, DECODERS);
     gathered.objects.iter_mut().for_each(|object| can_go_out_anew(object, &decoder));
-    let address = resolve(&args.to.host).await?;
-    let options = ScuOptions {
-        associations: args.associations.max(1),
-        async_window: args.window.max(1),
-        ..ScuOptions::new(address, &args.to.title, &args.from)
-    };
+    let options = options(&args).await?;
     if gathered.skipped > 0 {
         println!("{} files in the folders are not DICOM Part-10 and are skipped", gathered.skipped);
     }
@@ -110,9 +143,15 @@ fn can_go_out_anew(object: &mut Outgoing, decoder: &Decoder) {
     }
 }
 
-async fn resolve(host: &str) -> Result<SocketAddr, SendError> {
-    let mut addresses = tokio::net::lookup_host(host).await.map_err(|error| SendError::Host(host.into(), error))?;
-    addresses.next().ok_or_else(|| SendError::NoAddress(host.into()))
+async fn options(args: &SendArgs) -> Result<ScuOptions, SendError> {
+    let (address, connector) = (&args.to.address, args.tls.connector()?);
+    let peer = Called { address, connector: connector.as_ref(), certificate: args.tls.tls_fingerprint };
+    let found = ScuOptions::to(&peer, &args.to.title, &args.from).await.map_err(|error| match error {
+        ScuError::NoAuthority => SendError::NoAuthority(address.clone()),
+        other => SendError::Receiver(address.clone(), other),
+    })?;
+    let (associations, async_window) = (args.associations.max(1), args.window.max(1));
+    Ok(ScuOptions { associations, async_window, retries: args.retries, ..found })
 }
 
 #[derive(Default)]
@@ -225,7 +264,8 @@ mod tests {
     #[test]
     fn a_receiver_is_a_title_at_an_address() {
         let receiver: Receiver = "YUNYING@127.0.0.1:11112".parse().unwrap();
-        assert_eq!((receiver.title.as_str(), receiver.host.as_str()), ("YUNYING", "127.0.0.1:11112"));
+        assert_eq!((receiver.title.as_str(), receiver.address.to_string().as_str()), ("YUNYING", "127.0.0.1:11112"));
+        assert!("A@tls://ws1.county.cn:2762".parse::<Receiver>().unwrap().address.tls);
         for wrong in ["YUNYING", "@a:1", "SEVENTEEN_LETTERS@a:1", "A@host"] {
             assert!(wrong.parse::<Receiver>().is_err(), "{wrong}");
         }

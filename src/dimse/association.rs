@@ -20,6 +20,7 @@ use super::operations::{Link, Operations, failure};
 use super::pdu::{self, AbortReason, Rejection};
 use super::pdv::{PDV_HEADER, PdvHeader, command_pdus};
 use super::services::{Peer, Service, echo, store};
+use super::tls::TlsFault;
 use super::transport::{Inbound, Outbound};
 use crate::clock;
 use crate::ingest::spool::RecordMeta;
@@ -35,11 +36,16 @@ const READ_AT_ONCE: usize = 128 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {
     #[error("connection: {0}")]
-    Io(#[from] io::Error),
+    Io(io::Error),
+    #[error("{0}")]
+    Tls(TlsFault),
     #[error("{1}")]
     Protocol(AbortReason, &'static str),
     #[error("rejected: {0:?}")]
     Rejected(Rejection),
+    /// It calls itself by a device's title and is not that device.
+    #[error("rejected: {0}")]
+    Impostor(String),
     #[error("the peer aborted")]
     PeerAborted,
     #[error("the peer closed without a release")]
@@ -48,6 +54,12 @@ pub(super) enum Fault {
     Idle,
     #[error("shutting down")]
     Shutdown,
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        TlsFault::of(&error).map_or(Self::Io(error), Self::Tls)
+    }
 }
 
 /// A message some of whose fragments are still to come.

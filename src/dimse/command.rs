@@ -79,6 +79,11 @@ impl Status {
         self.0 == 0 || self.is_warning()
     }
 
+    /// Refused: out of resources, as PS3.4 table B.2-1 has it for storage.
+    pub fn is_out_of_resources(self) -> bool {
+        self.0 & 0xFF00 == 0xA700
+    }
+
     pub fn is_warning(self) -> bool {
         self.0 & 0xF000 == 0xB000 || matches!(self, Self::ATTRIBUTE_LIST_ERROR | Self::VALUE_OUT_OF_RANGE)
     }

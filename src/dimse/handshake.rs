@@ -1,19 +1,17 @@
 //! How an association begins and ends: the acceptor's side of PS3.8 section 9.2, around the [`association`] itself.
 
 use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::association::{Association, Fault};
 use super::listener::Server;
 use super::pdu::{self, AbortReason, AssociateRq, PduError, Rejection};
 use super::services::Peer;
-use super::transport::{Inbound, Outbound, split};
-use super::{Admission, DimseConfig, negotiation};
+use super::transport::{Inbound, Outbound, Stream, split};
+use super::{Admission, DimseConfig, Origin, negotiation};
 use crate::ingest::activity;
 
 /// 128 contexts with 30 transfer syntaxes each fit; nobody needs more.
@@ -22,11 +20,11 @@ const MAX_REQUEST: u32 = 512 * 1024;
 const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Serves one connection to its end.
-pub(super) async fn run(stream: TcpStream, peer: IpAddr, server: Arc<Server>) {
+pub(super) async fn run(stream: Stream, from: Origin, server: Arc<Server>) {
     let (artim, patience) = (server.config.artim, server.config.patience);
     let Ok((mut inbound, outbound)) = split(stream, patience) else { return };
     let ended = match timeout(artim, request(&mut inbound)).await {
-        Ok(Ok(request)) => serve(&mut inbound, &outbound, request, peer, server).await,
+        Ok(Ok(request)) => serve(&mut inbound, &outbound, request, from, server).await,
         Ok(Err(fault)) => Err(fault),
         Err(_) => Err(Fault::Io(io::ErrorKind::TimedOut.into())),
     };
@@ -34,12 +32,14 @@ pub(super) async fn run(stream: TcpStream, peer: IpAddr, server: Arc<Server>) {
         Ok(()) => Some(pdu::encode_release_rp()),
         Err(Fault::Protocol(reason, _)) => Some(pdu::encode_abort(*reason)),
         Err(Fault::Rejected(rejection)) => Some(pdu::encode_reject(*rejection)),
+        Err(Fault::Impostor(_)) => Some(pdu::encode_reject(Rejection::CallingAeNotRecognized)),
         Err(Fault::Idle | Fault::Shutdown) => Some(pdu::encode_abort(AbortReason::NotSpecified)),
         Err(Fault::Io(error)) if error.kind() == io::ErrorKind::TimedOut => {
             Some(pdu::encode_abort(AbortReason::NotSpecified))
         }
-        Err(Fault::Io(_) | Fault::PeerAborted | Fault::PeerClosed) => None,
+        Err(Fault::Io(_) | Fault::Tls(_) | Fault::PeerAborted | Fault::PeerClosed) => None,
     };
+    let peer = from.address;
     match &ended {
         Ok(()) | Err(Fault::Shutdown) => tracing::debug!(%peer, "association ended"),
         Err(fault) => tracing::info!(%peer, %fault, "association ended"),
@@ -49,10 +49,11 @@ pub(super) async fn run(stream: TcpStream, peer: IpAddr, server: Arc<Server>) {
     {
         inbound.await_close(artim.min(FAREWELL)).await;
     }
+    outbound.close(artim.min(FAREWELL)).await;
 }
 
-/// Tells a peer that there are too many others just now.
-pub(super) async fn refuse_congested(stream: TcpStream, config: &DimseConfig) {
+/// Tells a peer that it can have no association here, whatever it asks for.
+pub(super) async fn refuse(stream: Stream, rejection: Rejection, config: &DimseConfig) {
     let wait = config.artim.min(FAREWELL);
     let refuse = async {
         let (mut inbound, outbound) = split(stream, wait)?;
@@ -60,7 +61,7 @@ pub(super) async fn refuse_congested(stream: TcpStream, config: &DimseConfig) {
         let header = inbound.header().await?;
         if let Some(header) = header {
             inbound.skip(header.length.min(MAX_REQUEST) as usize).await?;
-            outbound.send(&pdu::encode_reject(Rejection::TemporaryCongestion)).await?;
+            outbound.send(&pdu::encode_reject(rejection)).await?;
             inbound.await_close(wait).await;
         }
         io::Result::Ok(())
@@ -77,6 +78,9 @@ async fn request(inbound: &mut Inbound) -> Result<AssociateRq, Fault> {
             return Err(Fault::Protocol(AbortReason::InvalidParameter, "association request too long"));
         }
         pdu::ABORT => return Err(Fault::PeerAborted),
+        kind if pdu::TLS_RECORDS.contains(&kind) => {
+            return Err(Fault::Protocol(AbortReason::UnrecognizedPdu, "TLS came to the address without TLS"));
+        }
         2..=6 => return Err(Fault::Protocol(AbortReason::UnexpectedPdu, "no association yet")),
         _ => return Err(Fault::Protocol(AbortReason::UnrecognizedPdu, "not a DICOM peer")),
     }
@@ -94,23 +98,25 @@ async fn serve(
     inbound: &mut Inbound,
     outbound: &Outbound,
     request: AssociateRq,
-    address: IpAddr,
+    from: Origin,
     server: Arc<Server>,
 ) -> Result<(), Fault> {
     if request.application_context != pdu::APPLICATION_CONTEXT {
         return Err(Fault::Rejected(Rejection::ApplicationContextNotSupported));
     }
-    let device = match server.devices.admit(&request.calling, &request.called, address) {
-        Admission::Admitted(device) => device,
+    let registered = match server.devices.admit(&request.calling, &request.called, &from) {
+        Admission::Admitted(registered) => registered,
+        Admission::OtherCertificate => return Err(Fault::Impostor(told_apart(&request.calling, &from))),
         Admission::UnknownCalling => return Err(Fault::Rejected(Rejection::CallingAeNotRecognized)),
         Admission::UnknownCalled => return Err(Fault::Rejected(Rejection::CalledAeNotRecognized)),
     };
-    let Some(_place) = server.enter(&request.calling, address) else {
+    let Some(_place) = server.enter(&request.calling, from.address, registered) else {
         return Err(Fault::Rejected(Rejection::LocalLimitExceeded));
     };
     let agreement = negotiation::agree(&request, &server.config, &server.services);
     outbound.send(&agreement.answer.encode()).await?;
     let contexts = agreement.contexts.len();
+    let (address, device) = (from.address, registered.map(|known| known.device));
     tracing::debug!(calling = %request.calling, %address, contexts, "association accepted");
 
     let _told_when_it_ends = server.activity.association(activity::Sender::of(device, &request.calling));
@@ -121,4 +127,12 @@ async fn serve(
     // What the peer sent completely is stored and answered, whatever ended the association.
     association.settle(&ended).await;
     ended
+}
+
+/// What an engineer needs to register the right certificate, or to find out who that was.
+fn told_apart(calling: &str, from: &Origin) -> String {
+    match from.certificate {
+        Some(shown) => format!("{calling:?} showed another certificate than the one registered: SHA-256 {shown}"),
+        None => format!("{calling:?} is registered with a certificate and showed none"),
+    }
 }

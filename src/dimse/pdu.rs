@@ -11,6 +11,9 @@ pub const RELEASE_RQ: u8 = 0x05;
 pub const RELEASE_RP: u8 = 0x06;
 pub const ABORT: u8 = 0x07;
 
+/// What TLS begins with, a handshake or an alert, where a PDU has its type (RFC 8446 section 5.1).
+pub const TLS_RECORDS: [u8; 2] = [0x16, 0x15];
+
 /// Type, reserved byte and length in front of every PDU.
 pub const HEADER_LENGTH: usize = 6;
 /// PS3.7 annex A.2.1: the only application context there is.
@@ -122,6 +125,7 @@ pub struct ExtendedNegotiation {
 /// Why an association is refused (PS3.8 table 9-21): result, source, reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rejection {
+    NoReason,
     ApplicationContextNotSupported,
     CallingAeNotRecognized,
     CalledAeNotRecognized,
@@ -133,6 +137,7 @@ pub enum Rejection {
 impl Rejection {
     fn bytes(self) -> [u8; 3] {
         match self {
+            Self::NoReason => [1, 2, 1],
             Self::ApplicationContextNotSupported => [1, 1, 2],
             Self::CallingAeNotRecognized => [1, 1, 3],
             Self::CalledAeNotRecognized => [1, 1, 7],

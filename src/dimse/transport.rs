@@ -1,25 +1,44 @@
-//! One TCP connection: buffered reads with a limit on silence, replies that leave at once.
+//! One connection, over TLS or not: buffered reads with a limit on silence, replies that leave at once.
 //!
 //! Knows the six bytes in front of a PDU and nothing of what they mean.
 
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::timeout;
+use tokio_rustls::TlsStream;
 
 use super::pdu::{HEADER_LENGTH, PduHeader};
 
 const BUFFER: usize = 32 * 1024;
 
+/// What PDUs travel on.
+pub enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+enum Reading {
+    Plain(OwnedReadHalf),
+    Tls(ReadHalf<Box<TlsStream<TcpStream>>>),
+}
+
+enum Writing {
+    Plain(OwnedWriteHalf),
+    Tls(WriteHalf<Box<TlsStream<TcpStream>>>),
+}
+
 /// The receiving half.
 pub struct Inbound {
-    stream: OwnedReadHalf,
+    stream: Reading,
+    /// Of the stream, and open as long as that is.
+    socket: RawFd,
     buffer: Box<[u8]>,
     start: usize,
     end: usize,
@@ -31,22 +50,68 @@ pub struct Inbound {
 /// those of another.
 #[derive(Clone)]
 pub struct Outbound {
-    stream: Arc<Mutex<OwnedWriteHalf>>,
+    stream: Arc<Mutex<Writing>>,
     patience: Duration,
 }
 
 /// A message that goes out piece by piece; others wait until it is dropped.
 pub struct Sending<'a> {
-    stream: MutexGuard<'a, OwnedWriteHalf>,
+    stream: MutexGuard<'a, Writing>,
     patience: Duration,
 }
 
 /// Splits a connection; `patience` limits the silence within a PDU and the time to take a piece of a reply.
-pub fn split(stream: TcpStream, patience: Duration) -> io::Result<(Inbound, Outbound)> {
-    stream.set_nodelay(true)?;
-    let (read, write) = stream.into_split();
-    let inbound = Inbound { stream: read, buffer: vec![0; BUFFER].into(), start: 0, end: 0, patience };
+pub fn split(stream: Stream, patience: Duration) -> io::Result<(Inbound, Outbound)> {
+    let (socket, read, write) = match stream {
+        Stream::Plain(tcp) => {
+            tcp.set_nodelay(true)?;
+            let socket = tcp.as_raw_fd();
+            let (read, write) = tcp.into_split();
+            (socket, Reading::Plain(read), Writing::Plain(write))
+        }
+        Stream::Tls(tls) => {
+            let (tcp, _) = tls.get_ref();
+            tcp.set_nodelay(true)?;
+            let socket = tcp.as_raw_fd();
+            let (read, write) = tokio::io::split(tls);
+            (socket, Reading::Tls(read), Writing::Tls(write))
+        }
+    };
+    let inbound = Inbound { stream: read, socket, buffer: vec![0; BUFFER].into(), start: 0, end: 0, patience };
     Ok((inbound, Outbound { stream: Arc::new(Mutex::new(write)), patience }))
+}
+
+impl Reading {
+    async fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(tcp) => tcp.read(into).await,
+            Self::Tls(tls) => tls.read(into).await,
+        }
+    }
+}
+
+impl Writing {
+    async fn write(&mut self, from: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(tcp) => tcp.write(from).await,
+            Self::Tls(tls) => tls.write(from).await,
+        }
+    }
+
+    /// TLS keeps the end of what was written until told to send it.
+    async fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(_) => Ok(()),
+            Self::Tls(tls) => tls.flush().await,
+        }
+    }
+
+    async fn shutdown(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(_) => Ok(()),
+            Self::Tls(tls) => tls.shutdown().await,
+        }
+    }
 }
 
 impl Inbound {
@@ -78,7 +143,7 @@ impl Inbound {
                 Ok(read) => read?,
                 Err(_) => return Err(io::ErrorKind::TimedOut.into()),
             };
-            acknowledge_at_once(&self.stream);
+            acknowledge_at_once(self.socket);
             return if read == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(read) };
         }
         if self.start == self.end {
@@ -135,7 +200,7 @@ impl Inbound {
         }
         let read = self.stream.read(&mut self.buffer[self.end..]).await?;
         self.end += read;
-        acknowledge_at_once(&self.stream);
+        acknowledge_at_once(self.socket);
         Ok(read)
     }
 
@@ -155,6 +220,13 @@ impl Outbound {
     /// Sends the PDUs of one message.
     pub async fn send(&self, pdus: &[u8]) -> io::Result<()> {
         self.begin().await.write(pdus).await
+    }
+
+    /// Says that nothing follows, where TLS wants it said; the connection closes with its halves.
+    pub async fn close(&self, wait: Duration) {
+        let end = async { self.stream.lock().await.shutdown().await };
+        // A peer that has gone already misses nothing.
+        drop(timeout(wait, end).await);
     }
 
     /// Begins a message of several pieces.
@@ -178,19 +250,22 @@ impl Sending<'_> {
             }
             left = &left[written..];
         }
-        Ok(())
+        match timeout(self.patience, self.stream.flush()).await {
+            Ok(flushed) => flushed,
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        }
     }
 }
 
 /// Clients that do not switch Nagle's algorithm off wait for our acknowledgement before they send the rest of a
 /// message; the kernel would delay it by 40 ms. The option is not sticky, so it follows every read.
-fn acknowledge_at_once(stream: &OwnedReadHalf) {
-    let stream: &TcpStream = stream.as_ref();
+fn acknowledge_at_once(socket: RawFd) {
     let on: libc::c_int = 1;
-    // SAFETY: the descriptor is open and the option is an int that outlives the call. Failing costs speed only.
+    // SAFETY: the caller holds the stream, so the descriptor is open, and the option is an int that outlives the call.
+    // Failing costs speed only.
     unsafe {
         libc::setsockopt(
-            stream.as_raw_fd(),
+            socket,
             libc::IPPROTO_TCP,
             libc::TCP_QUICKACK,
             (&raw const on).cast(),

@@ -3,12 +3,14 @@
 //! States that the browser must know too ([`CaseState`], [`Urgency`], [`Role`], ...) live in `yunying-wire` and are
 //! re-exported here, so that the program has one definition of each.
 
+mod fingerprint;
 mod ids;
 mod micros;
 mod national_id;
 mod retention;
 mod target;
 
+pub use fingerprint::{Fingerprint, NotAFingerprint};
 pub use ids::*;
 pub use micros::Micros;
 pub use national_id::NationalId;

@@ -30,6 +30,8 @@ pub struct Owed {
     /// The device's title and where it takes what is sent to it; `None`: nowhere.
     pub ae_title: String,
     pub address: Option<String>,
+    /// By which it is known where it is called over TLS, by [`crate::domain::Fingerprint`]'s text.
+    pub certificate: Option<String>,
     pub asked: Asked,
     pub at: Micros,
     pub attempts: i64,
@@ -84,6 +86,7 @@ struct OwedRow {
     site_id: SiteId,
     ae_title: String,
     address: Option<String>,
+    certificate: Option<String>,
     transaction_uid: String,
     called_ae: String,
     named: String,
@@ -97,9 +100,9 @@ impl TryFrom<OwedRow> for Owed {
     fn try_from(row: OwedRow) -> Result<Self> {
         let named = serde_json::from_str(&row.named)
             .map_err(|error| Error::Corrupt(format!("instances of commitment {}: {error}", row.id)))?;
-        let OwedRow { id, device_id, site_id, ae_title, address, called_ae, asked_us, attempts, .. } = row;
+        let OwedRow { id, device_id, site_id, ae_title, address, certificate, called_ae, asked_us, attempts, .. } = row;
         let asked = Asked { transaction: row.transaction_uid, called_ae, named };
-        Ok(Self { id, device: device_id, site: site_id, ae_title, address, asked, at: asked_us, attempts })
+        Ok(Self { id, device: device_id, site: site_id, ae_title, address, certificate, asked, at: asked_us, attempts })
     }
 }
 
@@ -107,7 +110,7 @@ macro_rules! owed {
     ($rest:literal) => {
         concat!(
             "SELECT k.id, k.device_id, d.site_id, d.ae_title, ",
-            "CASE WHEN d.removed_us IS NULL THEN d.address END AS address, k.transaction_uid, k.called_ae, k.named, ",
+            "CASE WHEN d.removed_us IS NULL THEN d.address END AS address, d.certificate, k.transaction_uid, k.called_ae, k.named, ",
             "k.asked_us, k.attempts FROM commitment k JOIN device d ON d.id = k.device_id ",
             $rest
         )

@@ -6,6 +6,9 @@
 mod backups;
 mod browser;
 mod center;
+#[path = "../../src/dimse/tests/certificates.rs"]
+#[allow(dead_code, reason = "shared with the tests of associations, which use all of it")]
+mod certificates;
 mod device;
 mod dicomweb;
 mod everything;

@@ -39,6 +39,11 @@ pub fn postgres() -> Option<&'static crate::postgres::Server> {
     crate::postgres::server().or_else(|| skip("PostgreSQL (Debian's package `postgresql`)"))
 }
 
+/// An authority that signs certificates.
+pub fn authority(name: &str) -> Option<crate::certificates::Authority> {
+    crate::certificates::Authority::new(name).or_else(|| skip("the program openssl"))
+}
+
 /// A file or folder of the shared test inputs.
 pub fn shared(name: &str) -> Option<PathBuf> {
     let root = std::env::var_os("YUNYING_SHARED").map_or_else(|| workspace().join("../shared"), PathBuf::from);

@@ -31,6 +31,7 @@ const PACKAGES: &[(&str, Sign)] = &[
     ("chromium", Sign::Program("chromium")),
     ("chromium-driver", Sign::Program("chromedriver")),
     ("fonts-noto-cjk", Sign::File("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc")),
+    ("openssl", Sign::Program("openssl")),
     ("strace", Sign::Program("strace")),
     ("unzip", Sign::Program("unzip")),
     ("python3-venv", Sign::File("/usr/share/doc/python3-venv")),

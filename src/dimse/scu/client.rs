@@ -20,18 +20,25 @@ use crate::dimse::pdu::{
     self, AssociateAc, AssociateRq, ContextOutcome, PduHeader, ProposedContext, RoleSelection, UserInformation,
 };
 use crate::dimse::pdv::{PDV_HEADER, PdvHeader, command_pdus, message_pdus};
-use crate::dimse::transport::{Inbound, Outbound, split};
+use crate::dimse::tls::TlsFault;
+use crate::dimse::transport::{Inbound, Outbound, Stream, split};
 use crate::ingest::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION};
 
 /// Limits on what a receiver may answer.
 const MAX_ANSWER: u32 = 512 * 1024;
+/// For the reason of a connection that takes nothing any more.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Hand-overs read ahead of the socket.
 const AHEAD: usize = 4;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ScuError {
     #[error("connection: {0}")]
-    Io(#[from] io::Error),
+    Io(io::Error),
+    #[error("{0}")]
+    Tls(#[from] TlsFault),
+    #[error("the peer is to be called over TLS, and nothing says by which authority its certificate must be")]
+    NoAuthority,
     #[error("no connection within {0:?}")]
     NoConnection(Duration),
     #[error("rejected (result {0}, source {1}, reason {2})")]
@@ -48,6 +55,25 @@ pub enum ScuError {
     Silent(Duration),
 }
 
+impl ScuError {
+    /// Whether the same call may go well later.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Io(_) | Self::NoConnection(_) | Self::Aborted(..) | Self::Closed | Self::Silent(_) => true,
+            // PS3.8 table 9-21: 2 is rejected-transient.
+            Self::Rejected(result, ..) => *result == 2,
+            Self::Tls(fault) => *fault == TlsFault::Closed,
+            Self::NoAuthority | Self::Protocol(_) | Self::Source => false,
+        }
+    }
+}
+
+impl From<io::Error> for ScuError {
+    fn from(error: io::Error) -> Self {
+        TlsFault::of(&error).map_or(Self::Io(error), Self::Tls)
+    }
+}
+
 /// An open association.
 pub struct Client {
     inbound: Inbound,
@@ -57,6 +83,7 @@ pub struct Client {
     window: usize,
     our_max: u32,
     patience: Duration,
+    retries: u8,
     originator: Option<Originator>,
 }
 
@@ -88,9 +115,8 @@ impl Client {
         kinds: &BTreeSet<Kind>,
         roles: Vec<RoleSelection>,
     ) -> Result<Self, ScuError> {
-        let stream = timeout(options.connect, TcpStream::connect(options.address))
-            .await
-            .map_err(|_| ScuError::NoConnection(options.connect))??;
+        let stream =
+            timeout(options.connect, connect(options)).await.map_err(|_| ScuError::NoConnection(options.connect))??;
         let (mut inbound, outbound) = split(stream, options.patience)?;
         let contexts = kinds.iter().take(pdu::MAX_CONTEXTS).enumerate().map(|(index, kind)| ProposedContext {
             id: (2 * index + 1) as u8,
@@ -111,7 +137,9 @@ impl Client {
                 extended: Vec::new(),
             },
         };
-        outbound.send(&request.encode()).await?;
+        if let Err(error) = outbound.send(&request.encode()).await {
+            return Err(why_closed(&mut inbound, error).await);
+        }
         let accepted = timeout(options.patience, answer(&mut inbound))
             .await
             .map_err(|_| ScuError::NoConnection(options.patience))??;
@@ -133,6 +161,7 @@ impl Client {
             window: usize::from(window.max(1)),
             our_max: options.max_pdu.max(1024),
             patience: options.patience,
+            retries: options.retries,
             originator: options.originator.clone(),
         })
     }
@@ -143,7 +172,7 @@ impl Client {
         let (give_back, spent) = std::sync::mpsc::channel();
         let in_hand = InHand::default();
         let feed = Feed {
-            queue,
+            queue: queue.clone(),
             in_hand: in_hand.clone(),
             contexts: self.contexts.clone(),
             originator: self.originator.clone(),
@@ -160,6 +189,7 @@ impl Client {
             window_size: self.window,
             patience: self.patience,
             in_hand: in_hand.clone(),
+            put_off: (self.retries > 0).then_some(queue),
             outcomes,
         };
         let mut answered = 0;
@@ -208,10 +238,34 @@ impl Client {
     pub async fn release(mut self) -> Result<(), ScuError> {
         self.outbound.send(&pdu::encode_release_rq()).await?;
         let Some(header) = self.inbound.header().await? else { return Err(ScuError::Closed) };
-        match header.kind {
-            pdu::RELEASE_RP => Ok(()),
-            _ => Err(ScuError::Protocol("no answer to the release")),
+        if header.kind != pdu::RELEASE_RP {
+            return Err(ScuError::Protocol("no answer to the release"));
         }
+        self.outbound.close(self.patience).await;
+        Ok(())
+    }
+}
+
+async fn connect(options: &ScuOptions) -> Result<Stream, ScuError> {
+    let tcp = TcpStream::connect(options.address).await?;
+    let Some(tls) = &options.tls else { return Ok(Stream::Plain(tcp)) };
+    tcp.set_nodelay(true)?;
+    match tls.connect(tcp).await {
+        Ok(tls) => Ok(Stream::Tls(Box::new(tls))),
+        Err(error) => match error.kind() {
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+                Err(ScuError::Tls(TlsFault::Closed))
+            }
+            _ => Err(error.into()),
+        },
+    }
+}
+
+/// A peer that refuses our certificate closes when we think that the handshake is over; its alert says why.
+async fn why_closed(inbound: &mut Inbound, error: io::Error) -> ScuError {
+    match timeout(LAST_WORDS, inbound.header()).await {
+        Ok(Err(read)) if TlsFault::of(&read).is_some() => read.into(),
+        _ => error.into(),
     }
 }
 
@@ -222,6 +276,8 @@ struct Exchange<'a> {
     window_size: usize,
     patience: Duration,
     in_hand: InHand,
+    /// Where objects wait that the receiver has no room for now, if they do.
+    put_off: Option<Queue>,
     outcomes: &'a mpsc::Sender<Outcome>,
 }
 
@@ -280,12 +336,24 @@ impl Exchange<'_> {
         };
         let response = response(inbound, header).await?;
         let status = response.status.ok_or(ScuError::Protocol("answer without a status"))?;
+        if status.is_out_of_resources() && self.put_off(response.message_id, status) {
+            self.window.add_permits(1);
+            return Ok(false);
+        }
         let result = if status.is_stored() { Ok(status) } else { Err(Failure::Refused(status)) };
         if !self.decided(response.message_id, result).await? {
             return Err(ScuError::Protocol("answer to nothing"));
         }
         self.window.add_permits(1);
         Ok(true)
+    }
+
+    /// Keeps an object for later; false: nothing is tried again, or there is no such one.
+    fn put_off(&self, message_id: u16, status: Status) -> bool {
+        let Some(queue) = &self.put_off else { return false };
+        let Some(held) = self.in_hand.lock().remove(&message_id) else { return false };
+        queue.put_off().push(Waiting { refused: Some(status), ..held.waiting });
+        true
     }
 
     /// Something was sent to its end long ago and is not answered.
@@ -317,6 +385,7 @@ async fn answer(inbound: &mut Inbound) -> Result<AssociateAc, ScuError> {
             Err(ScuError::Rejected(result, source, reason))
         }
         pdu::ABORT => Err(aborted(inbound).await),
+        kind if pdu::TLS_RECORDS.contains(&kind) => Err(ScuError::Protocol("it speaks TLS at this address")),
         _ => Err(ScuError::Protocol("no answer to the association request")),
     }
 }

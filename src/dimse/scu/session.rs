@@ -48,7 +48,9 @@ impl Session {
             tracing::info!(receiver = %self.options.called, error = %broken.error, "association broke while sending");
             let again = stalls < MAX_STALLS;
             let error = broken.error.clone();
-            take_back(broken, queue, outcomes, again).await?;
+            let breaks =
+                if again || self.options.retries > 0 { MAX_BREAKS.saturating_add(self.options.retries) } else { 0 };
+            take_back(broken, queue, outcomes, breaks).await?;
             if !again {
                 return Err(error);
             }
@@ -69,11 +71,11 @@ async fn take_back(
     broken: Broken,
     queue: &Queue,
     outcomes: &mpsc::Sender<Outcome>,
-    again: bool,
+    most_breaks: u8,
 ) -> Result<(), Arc<ScuError>> {
-    for Waiting { object, breaks } in broken.unanswered {
-        if again && breaks + 1 < MAX_BREAKS {
-            queue.lock().push_front(Waiting { object, breaks: breaks + 1 });
+    for Waiting { object, breaks, refused } in broken.unanswered {
+        if breaks.saturating_add(1) < most_breaks {
+            queue.lock().push_front(Waiting { object, breaks: breaks.saturating_add(1), refused });
             continue;
         }
         let result = Err(Failure::Association(broken.error.clone()));

@@ -14,7 +14,8 @@ use super::retrieve::{Destination, Library, Tally, Wanted, unavailable};
 use super::{Exchange, Request, Response, Service, Status, Stop};
 use crate::dimse::command::{C_MOVE_RQ, Originator};
 use crate::dimse::object::{Kind, Outgoing};
-use crate::dimse::scu::{Outcome, Queue, ScuError, ScuOptions, Session};
+use crate::dimse::scu::{Called, Outcome, Queue, ScuError, ScuOptions, Session};
+use crate::dimse::tls::Connector;
 
 const SYNTAXES: [&str; 3] = [
     uids::PATIENT_ROOT_QUERY_RETRIEVE_INFORMATION_MODEL_MOVE,
@@ -24,11 +25,17 @@ const SYNTAXES: [&str; 3] = [
 
 pub struct Move {
     library: Arc<dyn Library>,
+    connector: Option<Connector>,
 }
 
 impl Move {
     pub fn new(library: Arc<dyn Library>) -> Self {
-        Self { library }
+        Self { library, connector: None }
+    }
+
+    /// Also to destinations that are called over TLS.
+    pub fn over_tls(self, connector: Option<Connector>) -> Self {
+        Self { connector, ..self }
     }
 }
 
@@ -46,12 +53,21 @@ impl Service for Move {
     }
 
     fn perform(&self, request: Request, exchange: Exchange) -> BoxFuture<'static, Response> {
-        let library = self.library.clone();
-        async move { perform(&*library, &request, &exchange).await.unwrap_or_else(|refused| refused) }.boxed()
+        let (library, connector) = (self.library.clone(), self.connector.clone());
+        async move {
+            let performed = perform(&*library, connector.as_ref(), &request, &exchange).await;
+            performed.unwrap_or_else(|refused| refused)
+        }
+        .boxed()
     }
 }
 
-async fn perform(library: &dyn Library, request: &Request, exchange: &Exchange) -> Result<Response, Response> {
+async fn perform(
+    library: &dyn Library,
+    connector: Option<&Connector>,
+    request: &Request,
+    exchange: &Exchange,
+) -> Result<Response, Response> {
     let identifier = Identifier::read(request)?;
     let wanted = Wanted::read(&identifier)?;
     let title = request.command.move_destination.as_str();
@@ -70,7 +86,7 @@ async fn perform(library: &dyn Library, request: &Request, exchange: &Exchange) 
     let forms: BTreeSet<Kind> = selection.kinds().keys().flat_map(|kind| kind.forms().collect::<Vec<_>>()).collect();
     let session = tokio::select! {
         stop = exchange.stop() => return Ok(tally.last(Some(stop), identifier.form)),
-        opened = open(request, &destination, forms) => opened,
+        opened = open(request, &destination, connector, forms) => opened,
     };
     let mut session = session.map_err(|error| {
         tracing::warn!(%error, device = destination.device.0, "destination of a C-MOVE out of reach");
@@ -97,15 +113,16 @@ async fn perform(library: &dyn Library, request: &Request, exchange: &Exchange) 
     Ok(tally.last(stopped, identifier.form))
 }
 
-async fn open(request: &Request, destination: &Destination, forms: BTreeSet<Kind>) -> Result<Session, Arc<ScuError>> {
-    let addresses = tokio::net::lookup_host(&destination.address).await;
-    let address = addresses.map_err(ScuError::Io).and_then(|mut found| found.next().ok_or(ScuError::Closed));
+async fn open(
+    request: &Request,
+    destination: &Destination,
+    connector: Option<&Connector>,
+    forms: BTreeSet<Kind>,
+) -> Result<Session, Arc<ScuError>> {
+    let peer = Called { address: &destination.address, connector, certificate: destination.certificate };
+    let options = ScuOptions::to(&peer, &request.command.move_destination, &request.peer.called).await;
     let originator = Originator { title: request.peer.calling.clone(), message_id: request.command.message_id };
-    let options = ScuOptions {
-        originator: Some(originator),
-        ..ScuOptions::new(address.map_err(Arc::new)?, &request.command.move_destination, &request.peer.called)
-    };
-    Session::open(options, forms).await
+    Session::open(ScuOptions { originator: Some(originator), ..options.map_err(Arc::new)? }, forms).await
 }
 
 /// Sends some objects, telling the peer of each; a stop lets those under way finish and begins no more.

@@ -12,8 +12,9 @@ use futures_util::future::BoxFuture;
 use super::query::{Identifier, Level, mismatch};
 use super::{Counts, Peer, Response, Status, Stop};
 use crate::dicom::{Composed, Plain, Repertoire, VR, uid};
+use crate::dimse::Address;
 use crate::dimse::object::{Kind, Outgoing};
-use crate::domain::DeviceId;
+use crate::domain::{DeviceId, Fingerprint};
 
 /// UIDs of one retrieval.
 const MAX_UIDS: usize = 20_000;
@@ -86,8 +87,9 @@ pub trait Library: Send + Sync + 'static {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Destination {
     pub device: DeviceId,
-    /// HOST:PORT.
-    pub address: String,
+    pub address: Address,
+    /// Registered for the device.
+    pub certificate: Option<Fingerprint>,
 }
 
 /// The objects of one retrieval, some at a time.
@@ -278,8 +280,13 @@ pub(in crate::dimse) mod testing {
             _peer: &'a Peer,
             title: &'a str,
         ) -> BoxFuture<'a, Result<Option<Destination>, LibraryError>> {
-            let address = self.destination.clone().filter(|_| title == "CT1");
-            async { Ok(address.map(|address| Destination { device: DeviceId(9), address })) }.boxed()
+            let address = self.destination.as_deref().filter(|_| title == "CT1");
+            let destination = address.map(|address| Destination {
+                device: DeviceId(9),
+                address: address.parse().unwrap(),
+                certificate: None,
+            });
+            async { Ok(destination) }.boxed()
         }
     }
 }

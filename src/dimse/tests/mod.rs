@@ -1,12 +1,15 @@
 //! Associations over loopback: our own sender against our own listener, and peers that behave badly.
 
+mod certificates;
 mod memory;
 mod query;
+mod retries;
 mod retrieval;
 mod services;
+mod tls;
 
 use std::io::Write;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +24,7 @@ use super::pdu::{self, AssociateAc, AssociateRq, ProposedContext, UserInformatio
 use super::pdv::{PdvHeader, command_pdus};
 use super::scu::{Client, Failure, Kind, Outcome, ScuError, ScuOptions, read_meta, send_all};
 use super::services::Services;
-use super::{Admission, Devices, DimseConfig, serve};
+use super::{Admission, Devices, DimseConfig, Doors, Origin, Registered, serve};
 use crate::domain::DeviceId;
 use crate::ingest::activity::Activity;
 use crate::ingest::spool::sim::{Faults, SimDisk};
@@ -36,9 +39,9 @@ const IMPLICIT: &str = "1.2.840.10008.1.2";
 struct OneDevice;
 
 impl Devices for OneDevice {
-    fn admit(&self, calling: &str, called: &str, _peer: IpAddr) -> Admission {
+    fn admit(&self, calling: &str, called: &str, _from: &Origin) -> Admission {
         match (calling, called) {
-            ("CT1", "YUNYING") => Admission::Admitted(Some(DeviceId(7))),
+            ("CT1", "YUNYING") => Admission::Admitted(Some(Registered { device: DeviceId(7), max_associations: None })),
             ("CT1", _) => Admission::UnknownCalled,
             _ => Admission::UnknownCalling,
         }
@@ -67,10 +70,22 @@ async fn start_with(config: DimseConfig, services: Services) -> Running {
 async fn start_on(spool: Spool, dir: tempfile::TempDir, config: DimseConfig, services: Services) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
+    let doors = Doors { plain: Some(listener), tls: None };
+    start_at((doors, address), spool, dir, config, Arc::new(OneDevice), services)
+}
+
+/// `address` is where the tests call.
+fn start_at(
+    (doors, address): (Doors, SocketAddr),
+    spool: Spool,
+    dir: tempfile::TempDir,
+    config: DimseConfig,
+    devices: Arc<dyn Devices>,
+    services: Services,
+) -> Running {
     let shutdown = CancellationToken::new();
     let activity = Activity::default();
-    let served =
-        tokio::spawn(serve(listener, config, Arc::new(OneDevice), spool.clone(), activity, services, shutdown.clone()));
+    let served = tokio::spawn(serve(doors, config, devices, spool.clone(), activity, services, shutdown.clone()));
     Running { address, spool, shutdown, served, dir }
 }
 

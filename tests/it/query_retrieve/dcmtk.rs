@@ -11,7 +11,7 @@ use crate::need;
 const EXPLICIT: &str = "1.2.840.10008.1.2.1";
 
 /// `-k` for each key.
-fn keys<'a>(keys: &[&'a str]) -> Vec<&'a str> {
+pub fn keys<'a>(keys: &[&'a str]) -> Vec<&'a str> {
     keys.iter().flat_map(|key| ["-k", key]).collect()
 }
 
@@ -37,7 +37,7 @@ fn by_uid(files: &[PathBuf]) -> BTreeMap<String, PathBuf> {
     files.iter().map(|file| (value(file, "SOPInstanceUID").expect("a UID"), file.clone())).collect()
 }
 
-fn study_of(ae: &str) -> String {
+pub fn study_of(ae: &str) -> String {
     let file = samples().into_iter().find(|file| file.to_string_lossy().contains(ae)).expect("a sample");
     value(&file, "StudyInstanceUID").expect("a UID")
 }
@@ -157,7 +157,7 @@ fn same_instances(ae: &str, received: &[PathBuf]) -> Vec<(PathBuf, PathBuf)> {
     sent.into_values().zip(received.into_values()).collect()
 }
 
-fn assert_verbatim(ae: &str, received: &[PathBuf]) {
+pub fn assert_verbatim(ae: &str, received: &[PathBuf]) {
     for (sent, got) in same_instances(ae, received) {
         assert_eq!(value(&sent, "TransferSyntaxUID"), value(&got, "TransferSyntaxUID"));
         let (sent, got) = (std::fs::read(&sent).expect("a file"), std::fs::read(&got).expect("a file"));

@@ -2,7 +2,9 @@
 //! takes a peer that negotiates as it likes.
 
 mod dcmtk;
+mod orthanc;
 mod receiver;
+mod secure;
 mod worklist;
 mod written;
 
@@ -26,6 +28,10 @@ const STUDIES: usize = 3;
 
 impl County {
     fn new() -> Self {
+        Self::started_with(&[])
+    }
+
+    fn started_with(flags: &[&str]) -> Self {
         let mut center = county(Center::new());
         center.add_site("XY", "县人民医院", "county");
         let port = crate::center::free_port().port();
@@ -33,7 +39,7 @@ impl County {
             center.add_device(ae, site, "");
             center.command(&["device", "address", "--ae", ae, "--address", &format!("localhost:{port}")], "");
         }
-        center.start();
+        center.start_with(flags);
         for ae in ["QH_CT01", "NP_DR01", "DD_US01"] {
             send(&center, ae);
         }

@@ -64,7 +64,7 @@ impl Drop for Receiver {
 }
 
 /// storescp binds every interface; what is preloaded makes that loopback.
-fn shim(folder: &Path) -> Option<PathBuf> {
+pub fn shim(folder: &Path) -> Option<PathBuf> {
     let source = need::shared("peers/loopback_bind.c")?;
     let (cc, shim) = (need::program("cc")?, folder.join("loopback_bind.so"));
     super::run(Command::new(cc).args(["-shared", "-fPIC", "-o"]).arg(&shim).arg(source).arg("-ldl"));
