@@ -22,7 +22,7 @@ use std::time::Duration;
 use targets::{PLANTED, TARGETS, Target};
 use worker::Errand;
 
-/// A second for each target finds what a careless change breaks; the soak looks for the rest.
+/// Two seconds for each target find what a careless change breaks; the soak looks for the rest.
 const SHORT: u64 = 2;
 const SOAK: u64 = 600;
 /// Targets at a time.

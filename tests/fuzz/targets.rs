@@ -1,5 +1,7 @@
 //! What is fuzzed, and the pieces that inputs are made of.
 
+use std::time::Duration;
+
 use yunying::fuzzing;
 
 use crate::association;
@@ -10,12 +12,14 @@ pub struct Target {
     pub tokens: &'static [&'static [u8]],
     /// Bytes that one input may take beside what was held before.
     pub allowance: usize,
+    /// Longest that one input may take; ample, for machines that do other things as well.
+    pub patience: Duration,
 }
 
 const MB: usize = 1 << 20;
 
 const fn target(name: &'static str, run: fn(&[u8]), tokens: &'static [&'static [u8]], allowance: usize) -> Target {
-    Target { name, run, tokens, allowance }
+    Target { name, run, tokens, allowance, patience: Duration::from_secs(10) }
 }
 
 pub const TARGETS: [Target; 12] = [
@@ -37,12 +41,16 @@ pub fn by_name(name: &str) -> Option<&'static Target> {
     TARGETS.iter().chain(&PLANTED).find(|target| target.name == name)
 }
 
+const fn planted(name: &'static str, run: fn(&[u8]), tokens: &'static [&'static [u8]], allowance: usize) -> Target {
+    Target { name, run, tokens, allowance, patience: Duration::from_secs(1) }
+}
+
 /// Faults on purpose, one of each kind: a harness that misses one of them is none.
 pub const PLANTED: [Target; 4] = [
-    target("planted_panic", |bytes| assert!(!bytes.windows(2).any(|two| two == b"B!"), "planted"), &[b"B", b"!"], MB),
-    target("planted_memory", |bytes| drop(Vec::<u8>::with_capacity(length_in(bytes))), DICOM, MB),
-    target("planted_endless", endless, &[b"E!"], MB),
-    target(
+    planted("planted_panic", |bytes| assert!(!bytes.windows(2).any(|two| two == b"B!"), "planted"), &[b"B", b"!"], MB),
+    planted("planted_memory", |bytes| drop(Vec::<u8>::with_capacity(length_in(bytes))), DICOM, MB),
+    planted("planted_endless", endless, &[b"E!"], MB),
+    planted(
         "planted_abort",
         |bytes| {
             if bytes.contains(&b'!') {

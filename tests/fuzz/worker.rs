@@ -13,8 +13,6 @@ use crate::targets::Target;
 /// Exit codes besides [`memory::TOO_MUCH`].
 pub const PANICKED: i32 = 101;
 pub const TOO_SLOW: i32 = 103;
-/// Longest a single input may take; sanitised for machines that do other things as well.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// Inputs made are short: most faults need little, and short ones are tried faster.
 const USUAL: usize = 16 * 1024;
 
@@ -33,7 +31,7 @@ pub struct Errand<'a> {
 pub fn work(errand: &Errand) {
     let mut hand = Hand::open(errand.hand).expect("a file for the input in hand");
     let started = Instant::now();
-    end_where_it_fails(started);
+    end_where_it_fails(started, errand.target.patience);
     let mut executions = 0u64;
     let mut attempt = |input: &[u8]| {
         hand.hold(input);
@@ -54,7 +52,7 @@ pub fn work(errand: &Errand) {
 /// One input, to see whether it fails.
 pub fn once(target: &'static Target, input: &[u8]) {
     let started = Instant::now();
-    end_where_it_fails(started);
+    end_where_it_fails(started, target.patience);
     // What is made once is not the input's.
     (target.run)(&[]);
     try_one(target, input, started);
@@ -69,7 +67,7 @@ fn try_one(target: &Target, input: &[u8], started: Instant) {
     BEGUN.store(0, Ordering::Relaxed);
 }
 
-fn end_where_it_fails(started: Instant) {
+fn end_where_it_fails(started: Instant, patience: Duration) {
     std::panic::set_hook(Box::new(|panic| {
         memory::allow_all();
         eprintln!("{panic}");
@@ -79,8 +77,8 @@ fn end_where_it_fails(started: Instant) {
         loop {
             std::thread::sleep(Duration::from_millis(50));
             let begun = BEGUN.load(Ordering::Relaxed);
-            if begun > 0 && started.elapsed().as_millis() as u64 + 1 > begun + PATIENCE.as_millis() as u64 {
-                eprintln!("one input takes longer than {PATIENCE:?}");
+            if begun > 0 && started.elapsed().as_millis() as u64 + 1 > begun + patience.as_millis() as u64 {
+                eprintln!("one input takes longer than {patience:?}");
                 exit(TOO_SLOW);
             }
         }
