@@ -280,7 +280,7 @@ async fn answer_late(
     let mut tx = app.db.write().await?;
     let row = cases::row(&mut tx, CaseId(case), caller.scope).await?;
     if caller.role != Role::Reviewer && row.assignee_id != Some(by) && row.reviewer_id != Some(by) {
-        return Err(Problem::forbidden());
+        return Err(Problem::conflict("not_the_signer"));
     }
     cases::answer_late(&mut tx, &row, i64::from(seen.instances), by, clock::now()).await?;
     tx.commit().await?;

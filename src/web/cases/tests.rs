@@ -39,7 +39,9 @@ async fn late_images_are_answered_for_by_who_signed_or_a_reviewer_and_by_nobody_
             on!(&mut tx, c => sqlx::query("UPDATE case_ SET late = late_seen + 1, late_us = 5").execute(c).await.map(drop))
                 .unwrap();
             tx.commit().await.unwrap();
-            assert_eq!(say(&center.app, &db, other, case, 1).await, StatusCode::FORBIDDEN);
+            assert_eq!(say(&center.app, &db, other, case, 1).await, StatusCode::CONFLICT, "another signed");
+            let row = cases::row(&mut db.read().await.unwrap(), site.case, Scope::All).await.unwrap();
+            assert_eq!(row.late, 1);
             assert_eq!(say(&center.app, &db, account, case, 2).await, StatusCode::CONFLICT, "not all were on the screen");
             assert_eq!(say(&center.app, &db, account, case, 1).await, wanted);
             let row = cases::row(&mut db.read().await.unwrap(), site.case, Scope::All).await.unwrap();

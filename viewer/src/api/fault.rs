@@ -79,7 +79,7 @@ fn said(code: &str) -> Option<Text> {
         "wrong_password" => say::P_PASSWORD,
         "too_many_attempts" => say::P_THROTTLED,
         "unauthenticated" => say::P_SESSION,
-        "forbidden" | "not_the_writer" | "not_a_reviewer" => say::P_FORBIDDEN,
+        "forbidden" | "not_the_writer" | "not_the_signer" | "not_a_reviewer" => say::P_FORBIDDEN,
         "csrf" => say::P_CSRF,
         "not_found" => say::P_NOT_FOUND,
         "stale" | "case_changed" => say::P_CHANGED,

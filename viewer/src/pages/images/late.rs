@@ -125,7 +125,7 @@ fn button(answer: RwSignal<Answer>, stands: impl Fn() + Copy + Send + 'static) -
 async fn send(looking: Looking, answer: RwSignal<Answer>, row: CaseRow) {
     let came = match api::answer_late(row.case, row.instances).await {
         Ok(()) => Answer::Taken,
-        Err(fault) if fault.conflict() => {
+        Err(fault) if fault.code() == "stale" => {
             looking.load();
             Answer::MoreCame
         }
