@@ -204,6 +204,7 @@ def made(first, wu):
     same("begun again", assoc.send_n_create(step, MPPS, uid)[0].Status, 0)
     series.SeriesInstanceUID, series.ReferencedImageSequence = generate_uid(), []
     for ds in ct[:3]:
+        ds.decode()
         ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.SOPInstanceUID = first.StudyInstanceUID, series.SeriesInstanceUID, generate_uid()
         ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
         ds.PatientName, ds.PatientID, ds.AccessionNumber = first.PatientName, first.PatientID, first.AccessionNumber
