@@ -191,7 +191,7 @@ mod tests {
     fn a_doctor_who_was_asked_and_has_no_page_open_is_to_be_phoned() {
         let asked = DutyLine { silent: true, absent: true, ..doctor(1, "CT", true) };
         let who = vec![asked.who.clone()];
-        assert_eq!(why(&waiting("CT"), &[asked.clone()]), Stuck::Absent { who: who.clone(), call: None });
+        assert_eq!(why(&waiting("CT"), std::slice::from_ref(&asked)), Stuck::Absent { who: who.clone(), call: None });
         let silent = DutyLine { silent: true, ..doctor(2, "CT", true) };
         let expected = Stuck::Silent { who: vec![silent.who.clone()], call: None };
         assert_eq!(why(&waiting("CT"), &[asked, silent]), expected);
@@ -201,7 +201,7 @@ mod tests {
     fn a_page_with_something_on_it_gets_nothing_and_the_board_does_not_say_it_does() {
         let stands = DutyLine { occupied: true, ..doctor(1, "CT", true) };
         let expected = Stuck::Occupied { who: vec![stands.who.clone()], call: None };
-        assert_eq!(why(&waiting("CT"), &[stands.clone()]), expected);
+        assert_eq!(why(&waiting("CT"), std::slice::from_ref(&stands)), expected);
         assert_eq!(why(&waiting("CT"), &[stands, doctor(2, "CT", true)]), Stuck::Routed);
     }
 
