@@ -35,8 +35,8 @@ pub fn OrderPanel() -> impl IntoView {
             </div>
             {move || store.found.get().then(|| view! { <p class="done small" data-testid="order-found">{icon("refresh")}" "{t(say::O_FOUND)}</p> })}
             {move || { store.turn.track(); view! { <Fields/> } }}
-            <Outcome/>
-            <div class="panel-actions order-send">
+            <div class="order-send">
+                <Outcome/>
                 <button class="button primary big" data-testid="order-send" disabled=move || store.busy.get() on:click=move |_| store.send()>
                     {move || t(if is_change.get() { say::O_SAVE } else { say::O_SEND })}" "<kbd>"Ctrl+Enter"</kbd>
                 </button>
@@ -101,10 +101,11 @@ fn text(store: Store, field: Option<Field>, line: Line, write: fn(&mut OrderForm
         let text = event_target_value(&event);
         store.edit(|form| write(form, text));
     };
+    let needed = field == Some(Field::Name);
     let wrong = Memo::new(move |_| field.and_then(|field| store.fault_at(field)));
     view! {
         <div>
-            <label class="label" for=id.clone()>{t(line.label)}</label>
+            <label class="label" class:needed=needed for=id.clone()>{t(line.label)}</label>
             <input id=id.clone() class="field" type="text" maxlength=line.most autocomplete="off" placeholder=t(line.hint) data-testid=id
                 aria-invalid=move || wrong.with(Option::is_some).to_string() prop:value=line.value on:input=typed/>
             {move || wrong.get().map(complaint)}
@@ -232,7 +233,7 @@ fn DeviceChoice() -> impl IntoView {
     let wrong = Memo::new(move |_| store.fault_at(Field::Device));
     view! {
         <div>
-            <label class="label" for="order-device">{t(say::O_DEVICE)}</label>
+            <label class="label needed" for="order-device">{t(say::O_DEVICE)}</label>
             <select id="order-device" class="field" data-testid="order-device" on:change=choose aria-invalid=move || wrong.with(Option::is_some).to_string()>
                 <option value="" selected=move || chosen.get().is_empty()>{t(say::O_CHOOSE)}</option>
                 {options}
@@ -258,7 +259,7 @@ fn Exam(value: String) -> impl IntoView {
     let wrong = Memo::new(move |_| store.fault_at(Field::Exam));
     view! {
         <div>
-            <label class="label" for="order-exam">{t(say::O_EXAM)}</label>
+            <label class="label needed" for="order-exam">{t(say::O_EXAM)}</label>
             <input id="order-exam" class="field" type="text" list="order-exams" maxlength="64" autocomplete="off" placeholder=t(say::O_EXAM_HINT)
                 data-testid="order-exam" aria-invalid=move || wrong.with(Option::is_some).to_string() prop:value=value on:input=typed/>
             <datalist id="order-exams">{move || usual.get().iter().map(|exam| view! { <option value=*exam></option> }).collect_view()}</datalist>

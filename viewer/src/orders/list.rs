@@ -144,7 +144,7 @@ fn acts(store: Store, row: &OrderRow) -> AnyView {
         event.stop_propagation();
         store.cancelling.set(Some(row.clone()));
     };
-    view! { <button class="button" data-testid="order-cancel" on:click=ask on:keydown=|event| event.stop_propagation()>{icon("close")}{t(say::O_CANCEL)}</button> }.into_any()
+    view! { <button class="button bare" data-testid="order-cancel" on:click=ask on:keydown=|event| event.stop_propagation()>{icon("close")}{t(say::O_CANCEL)}</button> }.into_any()
 }
 
 /// Arrow keys move among the rows.

@@ -147,12 +147,17 @@ impl Store {
         set_timeout(|| web::focus_selector("#order-name"), Duration::ZERO);
     }
 
-    /// An empty form, for the next patient; the device stays.
+    /// An empty form, for the next patient.
     pub fn begin_anew(self) {
         draft::forget(self.account());
-        let (device, modality) = self.form.with_untracked(|form| (form.device, form.modality.clone()));
         self.said.set(None);
-        self.show(Work::New, OrderForm { device, modality, ..draft::blank() });
+        self.show(Work::New, self.next());
+    }
+
+    /// Nothing typed; most patients of an hour come for the same device.
+    fn next(self) -> OrderForm {
+        let (device, modality) = self.form.with_untracked(|form| (form.device, form.modality.clone()));
+        OrderForm { device, modality, ..draft::blank() }
     }
 
     pub fn begin_change(self, row: &OrderRow) {
@@ -167,7 +172,7 @@ impl Store {
     pub fn leave_change(self) {
         if matches!(self.work.get_untracked(), Work::Change(_)) {
             self.said.set(None);
-            let kept = draft::read(self.account()).unwrap_or_else(draft::blank);
+            let kept = draft::read(self.account()).unwrap_or_else(|| self.next());
             self.show(Work::New, kept);
         }
     }
