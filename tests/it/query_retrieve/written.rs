@@ -64,7 +64,7 @@ fn a_name_is_right_wherever_it_is_shown_in_whatever_its_device_writes() {
         }
     }
     let listed = String::from_utf8(center.command(&["device", "list"], "").stdout).expect("text");
-    assert!(listed.contains("CT10\tQH\tCT\tany\t-\t-\tgb18030\n"), "{listed}");
+    assert!(listed.contains("CT10\tQH\tCT\tany\t-\t-\tgb18030\t-\t-\n"), "{listed}");
     center.start();
     for (number, written) in FILES.iter().enumerate() {
         send(&center, number, &file(number, written));
