@@ -86,7 +86,7 @@ pub fn LateBar(looking: Looking) -> impl IntoView {
         let count = fill(say::LATE_SIGNED_LEAD, &[&row.late.to_string()]);
         Some(view! {
             <section class="late-bar" data-testid="late-bar">
-                <p role="status">{icon("warn")}<b>{count}</b>" "<span class="quiet">{advice}</span></p>
+                <p role="status">{icon("warn")}" "<b>{count}</b>" "<span class="quiet">{advice}</span></p>
                 {move || Some(impression.get()).filter(|text| !text.is_empty()).map(|text| view! {
                     <p class="late-words"><span class="label">{t(say::IMPRESSION)}</span>" "<span data-testid="late-impression">{text}</span></p>
                 })}
