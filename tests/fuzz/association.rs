@@ -1,7 +1,7 @@
 //! A whole listener over loopback, its spool in a folder of its own: an input is what a device sends from its first byte on.
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use yunying::dimse::services::find::{Answers, Catalogue, Find, FindError, Query};
 use yunying::dimse::services::{Peer, Services};
-use yunying::dimse::{Admission, Devices, DimseConfig, serve};
+use yunying::dimse::{Admission, Devices, DimseConfig, Doors, Origin, serve};
 use yunying::ingest::activity::Activity;
 use yunying::ingest::spool::{Spool, SpoolOptions};
 
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(4);
 struct Anybody;
 
 impl Devices for Anybody {
-    fn admit(&self, _: &str, _: &str, _: IpAddr) -> Admission {
+    fn admit(&self, _: &str, _: &str, _: &Origin) -> Admission {
         Admission::Admitted(None)
     }
 }
@@ -74,7 +74,8 @@ fn listen() -> SocketAddr {
             };
             let services = Services::default().with(Find::new(Arc::new(Nothing)));
             let (activity, never) = (Activity::default(), CancellationToken::new());
-            serve(listener, config, Arc::new(Anybody), spool, activity, services, never).await;
+            let doors = Doors { plain: Some(listener), tls: None };
+            serve(doors, config, Arc::new(Anybody), spool, activity, services, never).await;
         });
     });
     hear.recv().expect("the listener starts")
