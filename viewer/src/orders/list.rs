@@ -106,7 +106,7 @@ fn line(store: Store, row: &OrderRow, day: &str) -> impl IntoView + use<> {
         }
     };
     view! {
-        <div class=format!("order-row {}", row.state) class:selected=move || selected.get() class:able=may_change role="row" tabindex="0"
+        <div class=format!("order-row is-{}", row.state) class:selected=move || selected.get() class:able=may_change role="row" tabindex="0"
             data-order=order.to_string() data-state=row.state.word() data-testid="order-row" on:click=move |_| store.begin_change(&opened) on:keydown=on_key>
             <span role="cell" class:amber=is_left title=is_left.then(|| t(say::O_LEFT))>{when}</span>
             <span role="cell">{urgency_chip(form.urgency)}</span>
