@@ -96,6 +96,7 @@ pub struct Said {
     pub exam: String,
     pub modality: String,
     pub accession: String,
+    pub series_name: String,
     pub series: i64,
     pub number: i64,
 }
@@ -107,6 +108,7 @@ pub fn said(header: &Header) -> Said {
         exam: text(dataset, tags::STUDY_DESCRIPTION, TEXT),
         modality: code(dataset, tags::MODALITY),
         accession: text(dataset, tags::ACCESSION_NUMBER, 64),
+        series_name: text(dataset, tags::SERIES_DESCRIPTION, TEXT),
         series: number(dataset, tags::SERIES_NUMBER),
         number: number(dataset, tags::INSTANCE_NUMBER),
     }

@@ -118,6 +118,7 @@ fn shown(
             at_us: other.received_us.0,
             calling_ae: other.calling_ae.clone(),
             bytes: u64::try_from(other.bytes).unwrap_or(0),
+            series: other.series.clone(),
         }),
         settled: row.settled_us.map(|at| Settled {
             at_us: at.0,
@@ -188,6 +189,7 @@ async fn look(State(app): State<App>, caller: Caller, Path(id): Path<i64>) -> An
             exam: said.exam,
             modality: said.modality,
             accession: said.accession,
+            series_name: said.series_name,
             series: said.series,
             number: said.number,
         }),

@@ -175,6 +175,7 @@ pub struct OtherCopy {
     pub received_us: Micros,
     pub calling_ae: String,
     pub bytes: i64,
+    pub series: String,
 }
 
 /// The copies that count, of those UIDs, within the caller's sites.
@@ -182,7 +183,7 @@ pub async fn other_copies(tx: &mut Tx, scope: Scope, sop_uids: &[String]) -> Res
     let mut found = Vec::new();
     for sop_uid in sop_uids {
         let copy = on!(tx, c => sqlx::query_as::<_, OtherCopy>(
-            "SELECT i.id, i.sop_uid, st.site_id, i.received_us, i.calling_ae, i.bytes
+            "SELECT i.id, i.sop_uid, st.site_id, i.received_us, i.calling_ae, i.bytes, se.description AS series
                FROM instance i JOIN series se ON se.id = i.series_id JOIN study st ON st.id = se.study_id
               WHERE i.sop_hash = $1 AND i.sop_uid = $2 AND (CAST($3 AS BIGINT) IS NULL OR st.site_id = $3) LIMIT 1")
             .bind(uid::hash(sop_uid)).bind(sop_uid).bind(scope.site()).fetch_optional(c).await)?;

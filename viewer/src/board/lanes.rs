@@ -163,7 +163,8 @@ fn axis() -> impl IntoView {
     drawing += &draw::word("axis due", share(0.0), 14.0, t(say::LANE_DUE));
     for tens in 1..=6 {
         let minutes = f64::from(tens) * 10.0;
-        drawing += &draw::word("axis", share(minutes), 14.0, &format!("{minutes:.0}"));
+        let class = if tens % 2 == 0 { "axis" } else { "axis odd" };
+        drawing += &draw::word(class, share(minutes), 14.0, &format!("{minutes:.0}"));
     }
     view! {
         <div class="lane lane-axis">

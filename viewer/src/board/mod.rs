@@ -119,11 +119,15 @@ fn Boards(watch: Watch) -> impl IntoView {
     view! {
         <main class="board">
             <section class="figures-row" data-testid="figures">{with(|board, now| figures(board, now).into_any())}</section>
-            <section class="card lanes-card" data-testid="lanes">{with(|board, now| lanes(board, now).into_any())}</section>
-            <section class="card late-card" data-testid="late"><Late watch=watch/></section>
-            <section class="card duty-card" data-testid="duty-table"><DutyTable watch=watch/></section>
-            <section class="card turn-card" data-testid="turnaround">{with(|board, _| by_modality(board).into_any())}</section>
-            <section class="card site-card" data-testid="by-site">{with(|board, _| by_site(board).into_any())}</section>
+            <div class="board-column">
+                <section class="card lanes-card" data-testid="lanes">{with(|board, now| lanes(board, now).into_any())}</section>
+                <section class="card turn-card" data-testid="turnaround">{with(|board, _| by_modality(board).into_any())}</section>
+            </div>
+            <div class="board-column">
+                <section class="card late-card" data-testid="late"><Late watch=watch/></section>
+                <section class="card duty-card" data-testid="duty-table"><DutyTable watch=watch/></section>
+                <section class="card site-card" data-testid="by-site">{with(|board, _| by_site(board).into_any())}</section>
+            </div>
         </main>
     }
 }

@@ -21,6 +21,7 @@ table! {
     Q_SAYS_NOTHING: "读不出里面写的是谁", "Whose it is cannot be read from it";
     Q_LOOKING: "正在读取里面写的是谁…", "Reading whose it says it is…";
     Q_DIFFERS: "不同", "differs";
+    Q_SERIES: "序列名", "Series name";
     Q_IMAGE: "序列 / 幅", "Series / image";
     Q_IMAGE_N: "{0} / {1}", "{0} / {1}";
     Q_ACCESSION: "检查号", "Accession";

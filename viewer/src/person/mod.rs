@@ -193,15 +193,16 @@ fn how(linked: LinkedBy, by: &str) -> String {
 /// What of two records agrees and what does not; where one says nothing of it, neither.
 fn compared(own: &PatientRecord, other: &PatientRecord) -> [Vec<i18n::Text>; 2] {
     let known = |sex: wire::Sex| if sex == wire::Sex::Unknown { String::new() } else { sex.to_string() };
+    // Each site counts its patients for itself: another one's number agrees by chance and differs for nothing.
+    let pids = if own.site.id == other.site.id { [&*own.pid, &*other.pid] } else { ["", ""] };
     let each = [
         (say::NAME, own.name.clone(), other.name.clone()),
         (say::BIRTH_DATE, own.birth_date.clone(), other.birth_date.clone()),
         (say::SEX, known(own.sex), known(other.sex)),
-        (say::PID, own.pid.clone(), other.pid.clone()),
+        (say::PID, pids[0].to_owned(), pids[1].to_owned()),
     ];
     let mut sides = [Vec::new(), Vec::new()];
     for (what, own, other) in each {
-        // Each site counts its patients for itself.
         if !own.is_empty() && !other.is_empty() {
             sides[usize::from(own != other)].push(what);
         }
@@ -212,10 +213,7 @@ fn compared(own: &PatientRecord, other: &PatientRecord) -> [Vec<i18n::Text>; 2] 
 /// Why a record is proposed.
 fn alike(own: &PatientRecord, other: &PatientRecord) -> String {
     let listed = |of: &[i18n::Text]| of.iter().map(|what| t(*what)).collect::<Vec<_>>().join(t(say::AGREED_AND));
-    let [same, mut differs] = compared(own, other);
-    if own.site.id != other.site.id {
-        differs.retain(|what| *what != say::PID);
-    }
+    let [same, differs] = compared(own, other);
     match differs.is_empty() {
         true => fill(say::BY_NOBODY, &[&listed(&same)]),
         false => fill(say::BY_NOBODY_BUT, &[&listed(&same), &listed(&differs)]),

@@ -55,6 +55,11 @@ fn lines(look: &QuarantineLook, row: &QuarantineRow, when: fn(i64) -> String) ->
         patient(say::SEX, |p| t(i18n::sex(p.sex)).to_owned()),
         Line::new(say::Q_EXAM, &exams.0, &exams.1),
         Line::new(say::Q_ACCESSION, accessions.0, accessions.1),
+        Line::new(
+            say::Q_SERIES,
+            sent.map_or("", |s| &s.series_name),
+            row.rival.as_ref().map_or("", |rival| &rival.series),
+        ),
         Line { differs: false, ..Line::new(say::Q_IMAGE, &place, "") },
         // Two copies never come at the same time: that they differ in it says nothing.
         Line { differs: false, ..came },
@@ -134,6 +139,7 @@ mod tests {
                 exam: "胸部 CT 平扫".into(),
                 modality: "CT".into(),
                 accession: String::new(),
+                series_name: "胸部平扫 改过".into(),
                 series: 2,
                 number: 14,
             }),
@@ -161,10 +167,13 @@ mod tests {
 
     #[test]
     fn two_copies_are_told_apart_by_when_they_came_and_not_called_different_for_it() {
-        let rival = Rival { at_us: 60_000_000, calling_ae: "QH_CT01".into(), bytes: 126_000 };
+        let series = "胸部平扫".to_owned();
+        let rival = Rival { at_us: 60_000_000, calling_ae: "QH_CT01".into(), bytes: 126_000, series };
+        let rows = QuarantineRow { rival: Some(rival), ..row() };
         let nothing = QuarantineLook { sent: None, study: None, ..look() };
-        let lines = lines(&nothing, &QuarantineRow { rival: Some(rival), ..row() }, |us| us.to_string());
-        assert_eq!(lines.len(), 1);
-        assert!(!lines[0].differs && lines[0].sent != lines[0].standing);
+        let came = lines(&nothing, &rows, |us| us.to_string()).pop().unwrap();
+        assert!(came.what == say::Q_ARRIVED && !came.differs && came.sent != came.standing);
+        let names = lines(&look(), &rows, |us| us.to_string());
+        assert!(names.iter().any(|line| line.what == say::Q_SERIES && line.differs), "what the device calls them");
     }
 }
