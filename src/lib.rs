@@ -31,7 +31,7 @@
 //! | [`backup`] | everything a center has, into a directory and back |
 //! | [`monitor`] | whether the center can work, and figures for Prometheus: counters and a reader of the event log |
 //! | [`sample`] | synthetic, plausible studies |
-//! | [`center`] | starting it all; what associations ask of index and archive (catalogue, library, worklist, ...) |
+//! | [`center`] | starting it all; what associations ask of index and archive: catalogue, library, worklist, steps, commitments |
 //! | [`cli`], [`config`], [`clock`] | subcommands; settings; the one clock |
 //!
 //! The browser's side is the crate `yunying-viewer` (pages and viewport), with `yunying-pixel` (display pipeline and
@@ -40,26 +40,27 @@
 //!
 //! # One ultrasound, from C-STORE to the township's page
 //!
-//! 1. The ultrasound machine at 青禾镇 opens an association. [`dimse`] knows its AE title and its network or certificate, so it
+//! 1. The operator has registered the exam; the machine reads it from the [worklist](dimse) and has nothing typed twice.
+//! 2. The ultrasound machine at 青禾镇 opens an association. [`dimse`] knows its AE title and its network or certificate, so it
 //!    may. Its clip streams through the PDV assembler into the [spool](ingest::spool), hashed on the way; large clips never
 //!    sit in memory.
-//! 2. The committer makes everything that finished since its last turn durable with one `fdatasync`. Only now the machine
+//! 3. The committer makes everything that finished since its last turn durable with one `fdatasync`. Only now the machine
 //!    reads success. Whatever is killed from here on, the clip is there.
-//! 3. The [indexer](ingest) follows the spool. It walks the header within fixed bounds, decodes the GB18030 name, and
+//! 4. The [indexer](ingest) follows the spool. It walks the header within fixed bounds, decodes the GB18030 name, and
 //!    writes patient, study, series and instance, the case (`arriving`), the event and its own place in the spool in one
 //!    transaction. Had the header made no sense, the clip would be in quarantine with the reason, and the rest go on.
-//! 4. The device told how many images there are, or nothing more comes for a while, less once the association is released:
+//! 5. The device told how many images there are, or nothing more comes for a while, less once the association is released:
 //!    [completeness](ingest) calls the study complete and puts the case in the queue with the time its report is due.
-//! 5. Each transaction's events are numbered and hash-chained by the [sequencer](index::events). The dispatcher wakes on
+//! 6. Each transaction's events are numbered and hash-chained by the [sequencer](index::events). The dispatcher wakes on
 //!    that log, takes a snapshot, and [`routing::decide`] gives the case to the specialist on duty who may read
 //!    ultrasound and has been free longest. The lease, the decision with its reasons, and the event are one transaction.
-//! 6. The specialist's page hears the event over SSE and asks for its desk. The desk is idle, so the case opens: banner,
+//! 7. The specialist's page hears the event over SSE and asks for its desk. The desk is idle, so the case opens: banner,
 //!    images and report change together. Frames come as the delivery form that the [transcoder](ingest) made behind the intake
 //!    (here the machine's own JPEG frames; CT and DR as lossless HTJ2K), decoded in workers, drawn by WebGL2.
-//! 7. She writes; every second of typing is saved under her lease. F10 asks her password, [`signing`] seals the canonical
+//! 8. She writes; every second of typing is saved under her lease. F10 asks her password, [`signing`] seals the canonical
 //!    content with its hash, her name and the time, [`reporting`] makes the PDF, and the case is signed. A stale lease
 //!    could have changed nothing.
-//! 8. The operator's page at 青禾镇 hears that event. The row's last step fills in, the bar at the bottom says whose report
+//! 9. The operator's page at 青禾镇 hears that event. The row's last step fills in, the bar at the bottom says whose report
 //!    is there; opening it marks it read. Meanwhile the sealer has moved the quiet series into a ZIP pack in the
 //!    object store, and the spool segment is gone.
 //!

@@ -274,7 +274,7 @@ async fn files_without_a_truth_decode_or_are_refused() {
     assert_eq!(refused, REFUSED);
 }
 
-/// None of these is read whole by dcmtk 3.6.7, GDCM or pydicom: no pixels, a codestream cut in two, or too few samples.
+/// None of these is read whole by dcmtk 3.6.7 or pydicom: no pixels, a codestream cut in two, or too few samples.
 const REFUSED: [&str; 6] = [
     "pydicom/charset_files/chrJapMulti.dcm",
     "pydicom/test_files/JPEG2000-embedded-sequence-delimiter.dcm",
