@@ -5,10 +5,10 @@ use futures_util::future::BoxFuture;
 
 use crate::clock;
 use crate::dimse::services::Peer;
-use crate::dimse::services::mpps::{Change, NewStep, StepError, StepState, Steps};
+use crate::dimse::services::mpps::{StepError, Steps};
 use crate::dimse::services::retrieve::LibraryError;
-use crate::domain::{DeviceId, SiteId};
-use crate::index::steps::{self as rows, State};
+use crate::domain::{DeviceId, NewStep, SiteId, StepChange};
+use crate::index::steps as rows;
 use crate::index::{Db, Error, Result, Tx, intake};
 
 type Told = std::result::Result<(), StepError>;
@@ -19,12 +19,6 @@ pub struct CenterSteps {
 
 impl Steps for CenterSteps {
     fn begin<'a>(&'a self, peer: &'a Peer, step: NewStep) -> BoxFuture<'a, Told> {
-        let NewStep { uid, patient_id: pid, scheduled, instances } = step;
-        let scheduled = scheduled
-            .into_iter()
-            .map(|one| rows::Scheduled { study_uid: one.study_uid, accession: one.accession })
-            .collect();
-        let step = rows::NewStep { uid, pid, scheduled, instances: instances.into() };
         async move {
             let mut tx = self.db.write().await.map_err(failed)?;
             let (device, site) = teller(&mut tx, peer).await.map_err(failed)?;
@@ -34,13 +28,7 @@ impl Steps for CenterSteps {
         .boxed()
     }
 
-    fn change<'a>(&'a self, peer: &'a Peer, uid: &'a str, change: Change) -> BoxFuture<'a, Told> {
-        let state = change.state.map(|state| match state {
-            StepState::InProgress => State::InProgress,
-            StepState::Completed => State::Completed,
-            StepState::Discontinued => State::Discontinued,
-        });
-        let change = rows::Change { state, instances: change.instances.map(i64::from) };
+    fn change<'a>(&'a self, peer: &'a Peer, uid: &'a str, change: StepChange) -> BoxFuture<'a, Told> {
         async move {
             let mut tx = self.db.write().await.map_err(failed)?;
             let (_, site) = teller(&mut tx, peer).await.map_err(failed)?;

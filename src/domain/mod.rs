@@ -8,6 +8,7 @@ mod ids;
 mod micros;
 mod national_id;
 mod retention;
+mod step;
 mod target;
 
 pub use fingerprint::{Fingerprint, NotAFingerprint};
@@ -15,5 +16,6 @@ pub use ids::*;
 pub use micros::Micros;
 pub use national_id::NationalId;
 pub use retention::{Keep, Retention};
+pub use step::{NewStep, ScheduledStep, StepChange, StepState};
 pub use target::{Target, Targets, is_read};
 pub use wire::{CaseState, Delivery, LinkedBy, OrderState, ReportState, Role, Sex, SignatureRole, Urgency, lane};

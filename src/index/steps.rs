@@ -5,55 +5,7 @@
 use super::evidence::{self, Evidence};
 use super::orders::{self, Over, Referred};
 use super::{Error, Result, Tx, on};
-use crate::domain::{DeviceId, Micros, OrderId, SiteId};
-
-/// Performed Procedure Step Status (PS3.3 C.4.14).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    InProgress,
-    Completed,
-    Discontinued,
-}
-
-impl State {
-    pub const fn word(self) -> &'static str {
-        match self {
-            State::InProgress => "IN PROGRESS",
-            State::Completed => "COMPLETED",
-            State::Discontinued => "DISCONTINUED",
-        }
-    }
-
-    pub fn from_word(word: &str) -> Option<Self> {
-        [State::InProgress, State::Completed, State::Discontinued].into_iter().find(|state| state.word() == word)
-    }
-}
-
-/// What a step is made for, as its device names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scheduled {
-    pub study_uid: String,
-    pub accession: String,
-}
-
-/// A step as it begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewStep {
-    pub uid: String,
-    pub pid: String,
-    /// At least one.
-    pub scheduled: Vec<Scheduled>,
-    /// That it has made already.
-    pub instances: i64,
-}
-
-/// What becomes of one; `None`: nothing is said of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    pub state: Option<State>,
-    /// That it has made so far, all of them.
-    pub instances: Option<i64>,
-}
+use crate::domain::{DeviceId, Micros, NewStep, OrderId, SiteId, StepChange, StepState};
 
 /// Errors: [`Error::Exists`] where the site has told of it before.
 pub async fn begin(tx: &mut Tx, device: DeviceId, site: SiteId, step: &NewStep, now: Micros) -> Result<()> {
@@ -64,7 +16,7 @@ pub async fn begin(tx: &mut Tx, device: DeviceId, site: SiteId, step: &NewStep, 
     let begun = on!(tx, c => sqlx::query_scalar::<_, i64>(
         "INSERT INTO performed_step (site_id, device_id, uid, studies, state, instances, begun_us)
          VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (site_id, uid) DO NOTHING RETURNING id")
-        .bind(site).bind(device).bind(&step.uid).bind(&as_json).bind(State::InProgress.word()).bind(step.instances)
+        .bind(site).bind(device).bind(&step.uid).bind(&as_json).bind(StepState::InProgress.word()).bind(step.instances)
         .bind(now).fetch_optional(c).await)?;
     let Some(begun) = begun else {
         return Err(Error::Exists(format!("performed procedure step {}", step.uid)));
@@ -79,7 +31,7 @@ pub async fn begin(tx: &mut Tx, device: DeviceId, site: SiteId, step: &NewStep, 
 async fn refer_to_orders(tx: &mut Tx, begun: i64, site: SiteId, step: &NewStep, now: Micros) -> Result<()> {
     let mut of_step: Vec<OrderId> = Vec::new();
     for one in &step.scheduled {
-        let referred = Referred { study_uid: &one.study_uid, accession: &one.accession, pid: &step.pid };
+        let referred = Referred { study_uid: &one.study_uid, accession: &one.accession, pid: &step.patient_id };
         of_step.extend(orders::refer_to(tx, site, referred, now).await?);
     }
     if of_step.is_empty() {
@@ -100,12 +52,12 @@ struct StepRow {
 }
 
 /// Errors: [`Error::NotFound`] where the site has told of no such step, [`Error::Refused`] where it is over.
-pub async fn change(tx: &mut Tx, site: SiteId, uid: &str, change: &Change, now: Micros) -> Result<()> {
+pub async fn change(tx: &mut Tx, site: SiteId, uid: &str, change: &StepChange, now: Micros) -> Result<()> {
     let known = on!(tx, c => sqlx::query_scalar::<_, i64>("SELECT id FROM performed_step WHERE site_id = $1 AND uid = $2")
         .bind(site).bind(uid).fetch_optional(c).await)?;
     let known = known.ok_or(Error::NotFound)?;
-    let state = change.state.unwrap_or(State::InProgress);
-    let ended = (state != State::InProgress).then_some(now.0);
+    let state = change.state.unwrap_or(StepState::InProgress);
+    let ended = (state != StepState::InProgress).then_some(now.0);
     // Of two that end it at a time the second finds it over.
     let row = on!(tx, c => sqlx::query_as::<_, StepRow>(
         "UPDATE performed_step SET state = $1, instances = COALESCE(CAST($2 AS BIGINT), instances), ended_us = $3
@@ -118,9 +70,9 @@ pub async fn change(tx: &mut Tx, site: SiteId, uid: &str, change: &Change, now: 
     let instances = if studies.len() == 1 { row.instances } else { 0 };
     let step = || uid.to_owned();
     let (told, over) = match state {
-        State::InProgress => return Ok(()),
-        State::Completed => (Evidence::StepCompleted { step: step(), instances }, Over::Completed),
-        State::Discontinued => (Evidence::StepDiscontinued { step: step() }, Over::Discontinued),
+        StepState::InProgress => return Ok(()),
+        StepState::Completed => (Evidence::StepCompleted { step: step(), instances }, Over::Completed),
+        StepState::Discontinued => (Evidence::StepDiscontinued { step: step() }, Over::Discontinued),
     };
     for study in &studies {
         evidence::note(tx, site, study, &told, now).await?;
@@ -133,15 +85,15 @@ pub async fn change(tx: &mut Tx, site: SiteId, uid: &str, change: &Change, now: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{CaseState, Urgency};
+    use crate::domain::{CaseState, ScheduledStep, Urgency};
     use crate::index::community::{add_device, add_site};
     use crate::index::evidence::{Kind, of_arriving};
     use crate::index::testing::{on_both_engines, seed_case};
 
     const NOW: Micros = Micros(1_000_000);
 
-    fn to(state: State, instances: Option<i64>) -> Change {
-        Change { state: Some(state), instances }
+    fn to(state: StepState, instances: Option<i64>) -> StepChange {
+        StepChange { state: Some(state), instances }
     }
 
     #[tokio::test]
@@ -154,8 +106,8 @@ mod tests {
                 .bind(seeded.study).fetch_one(c).await)
             .unwrap();
             let device = add_device(tx, "US9", seeded.site, "US", None, NOW).await.unwrap();
-            let scheduled = vec![Scheduled { study_uid: study, accession: String::new() }];
-            let step = NewStep { uid: "1.9".into(), pid: String::new(), scheduled, instances: 0 };
+            let scheduled = vec![ScheduledStep { study_uid: study, accession: String::new() }];
+            let step = NewStep { uid: "1.9".into(), patient_id: String::new(), scheduled, instances: 0 };
             begin(tx, device, seeded.site, &step, NOW).await.unwrap();
             assert!(matches!(begin(tx, device, seeded.site, &step, NOW).await, Err(Error::Exists(_))));
             let kinds = async |tx: &mut Tx| {
@@ -165,19 +117,19 @@ mod tests {
             assert_eq!(kinds(tx).await, [(Kind::StepBegun, 0)]);
 
             let other = add_site(tx, "NP", "南坪镇", "township", NOW).await.unwrap();
-            let done = to(State::Completed, None);
+            let done = to(StepState::Completed, None);
             assert!(matches!(change(tx, other, "1.9", &done, NOW).await, Err(Error::NotFound)));
-            change(tx, seeded.site, "1.9", &Change { state: None, instances: Some(4) }, NOW).await.unwrap();
+            change(tx, seeded.site, "1.9", &StepChange { state: None, instances: Some(4) }, NOW).await.unwrap();
             assert_eq!(kinds(tx).await, [(Kind::StepBegun, 0)]);
             change(tx, seeded.site, "1.9", &done, NOW).await.unwrap();
             assert_eq!(kinds(tx).await, [(Kind::StepCompleted, 4)]);
-            for late in [done, to(State::InProgress, Some(9)), to(State::Discontinued, None)] {
+            for late in [done, to(StepState::InProgress, Some(9)), to(StepState::Discontinued, None)] {
                 assert!(matches!(change(tx, seeded.site, "1.9", &late, NOW).await, Err(Error::Refused(_))));
             }
 
             let step = NewStep { uid: "1.10".into(), ..step };
             begin(tx, device, seeded.site, &step, NOW).await.unwrap();
-            change(tx, seeded.site, "1.10", &to(State::Discontinued, Some(1)), NOW).await.unwrap();
+            change(tx, seeded.site, "1.10", &to(StepState::Discontinued, Some(1)), NOW).await.unwrap();
             assert_eq!(kinds(tx).await, [(Kind::StepCompleted, 4)], "what is discontinued promises nothing");
         })
         .await;

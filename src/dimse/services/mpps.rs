@@ -11,6 +11,7 @@ use super::retrieve::LibraryError;
 use super::{Exchange, Peer, Request, Response, Service, Status};
 use crate::dicom::{Dataset, Limits, Tag, Value, uid, walk_data_set};
 use crate::dimse::command::{N_CREATE_RQ, N_SET_RQ};
+use crate::domain::{NewStep, ScheduledStep, StepChange, StepState};
 
 const MPPS: &str = uids::MODALITY_PERFORMED_PROCEDURE_STEP;
 /// Error ID of PS3.4 F.7.2.2.2: the object may no longer be updated.
@@ -19,37 +20,6 @@ const NO_LONGER_UPDATED: u16 = 0xA506;
 const MAX_INSTANCES: usize = 1_000_000;
 /// Requested procedures of one step.
 const MAX_SCHEDULED: usize = 64;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StepState {
-    InProgress,
-    Completed,
-    Discontinued,
-}
-
-/// What a step is made for: an item of its Scheduled Step Attributes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scheduled {
-    pub study_uid: String,
-    pub accession: String,
-}
-
-/// A step as it begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewStep {
-    pub uid: String,
-    pub patient_id: String,
-    /// At least one.
-    pub scheduled: Vec<Scheduled>,
-    pub instances: u32,
-}
-
-/// What becomes of a step; `None`: nothing is said of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    pub state: Option<StepState>,
-    pub instances: Option<u32>,
-}
 
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
@@ -66,7 +36,7 @@ pub enum StepError {
 /// Where steps are kept.
 pub trait Steps: Send + Sync + 'static {
     fn begin<'a>(&'a self, peer: &'a Peer, step: NewStep) -> BoxFuture<'a, Result<(), StepError>>;
-    fn change<'a>(&'a self, peer: &'a Peer, uid: &'a str, change: Change) -> BoxFuture<'a, Result<(), StepError>>;
+    fn change<'a>(&'a self, peer: &'a Peer, uid: &'a str, change: StepChange) -> BoxFuture<'a, Result<(), StepError>>;
 }
 
 pub struct Mpps {
@@ -115,7 +85,7 @@ async fn create(steps: &dyn Steps, request: &Request) -> Result<Response, Respon
         None => return Err(missing(&set, tags::PERFORMED_PROCEDURE_STEP_STATUS)),
     }
     let named = items(&set, tags::SCHEDULED_STEP_ATTRIBUTES_SEQUENCE).iter().take(MAX_SCHEDULED).filter_map(scheduled);
-    let scheduled: Vec<Scheduled> = named.collect();
+    let scheduled: Vec<ScheduledStep> = named.collect();
     if scheduled.is_empty() {
         return Err(missing(&set, tags::SCHEDULED_STEP_ATTRIBUTES_SEQUENCE));
     }
@@ -131,7 +101,7 @@ async fn create(steps: &dyn Steps, request: &Request) -> Result<Response, Respon
 
 async fn set(steps: &dyn Steps, request: &Request) -> Result<Response, Response> {
     let set = read(request)?;
-    let change = Change { state: state(&set)?, instances: instances(&set) };
+    let change = StepChange { state: state(&set)?, instances: instances(&set) };
     steps.change(&request.peer, &request.command.sop_instance, change).await.map_err(|error| failed(&error))?;
     Ok(Response::of(Status::SUCCESS))
 }
@@ -143,9 +113,9 @@ fn read(request: &Request) -> Result<Dataset, Response> {
     })
 }
 
-fn scheduled(item: &Dataset) -> Option<Scheduled> {
+fn scheduled(item: &Dataset) -> Option<ScheduledStep> {
     let study_uid = item.uid(tags::STUDY_INSTANCE_UID)?.to_owned();
-    Some(Scheduled { study_uid, accession: text(item, tags::ACCESSION_NUMBER) })
+    Some(ScheduledStep { study_uid, accession: text(item, tags::ACCESSION_NUMBER) })
 }
 
 /// As long as such attributes are (PS3.5 6.2, LO).
@@ -157,22 +127,22 @@ fn text(set: &Dataset, tag: Tag) -> String {
 fn state(set: &Dataset) -> Result<Option<StepState>, Response> {
     match set.text(tags::PERFORMED_PROCEDURE_STEP_STATUS).as_deref() {
         None => Ok(None),
-        Some("IN PROGRESS") => Ok(Some(StepState::InProgress)),
-        Some("COMPLETED") => Ok(Some(StepState::Completed)),
-        Some("DISCONTINUED") => Ok(Some(StepState::Discontinued)),
-        Some(_) => Err(refused(Status::INVALID_ATTRIBUTE_VALUE, tags::PERFORMED_PROCEDURE_STEP_STATUS)),
+        Some(word) => match StepState::from_word(word) {
+            None => Err(refused(Status::INVALID_ATTRIBUTE_VALUE, tags::PERFORMED_PROCEDURE_STEP_STATUS)),
+            known => Ok(known),
+        },
     }
 }
 
 /// Everything the step says that it made, images and others; none where it says nothing of series.
-fn instances(set: &Dataset) -> Option<u32> {
+fn instances(set: &Dataset) -> Option<i64> {
     set.get(tags::PERFORMED_SERIES_SEQUENCE)?;
     let of_series = |series: &Dataset| {
         let others = tags::REFERENCED_NON_IMAGE_COMPOSITE_SOP_INSTANCE_SEQUENCE;
         items(series, tags::REFERENCED_IMAGE_SEQUENCE).len() + items(series, others).len()
     };
     let all: usize = items(set, tags::PERFORMED_SERIES_SEQUENCE).iter().map(of_series).sum();
-    Some(all.min(MAX_INSTANCES) as u32)
+    Some(all.min(MAX_INSTANCES) as i64)
 }
 
 fn items(set: &Dataset, tag: Tag) -> &[Dataset] {
@@ -218,7 +188,7 @@ mod tests {
     use crate::dicom::{Composed, Plain, Repertoire, VR};
 
     /// What was told of a step: that it begins, or a change.
-    type Told = (String, Option<NewStep>, Option<Change>);
+    type Told = (String, Option<NewStep>, Option<StepChange>);
 
     /// Knows the one step 1.5, which is over.
     #[derive(Default)]
@@ -231,7 +201,12 @@ mod tests {
             std::future::ready(if known { Err(StepError::Duplicate) } else { Ok(()) }).boxed()
         }
 
-        fn change<'a>(&'a self, _peer: &'a Peer, uid: &'a str, change: Change) -> BoxFuture<'a, Result<(), StepError>> {
+        fn change<'a>(
+            &'a self,
+            _peer: &'a Peer,
+            uid: &'a str,
+            change: StepChange,
+        ) -> BoxFuture<'a, Result<(), StepError>> {
             self.0.lock().unwrap().push((uid.into(), None, Some(change)));
             std::future::ready(Err(if uid == "1.5" { StepError::Over } else { StepError::NoSuchStep })).boxed()
         }
@@ -277,7 +252,7 @@ mod tests {
         let given = unnamed.sop_instance.unwrap();
         assert!(uid::is_valid(&given) && given.starts_with("2.25."));
         let kept = std::mem::take(&mut *steps.0.lock().unwrap());
-        let scheduled = vec![Scheduled { study_uid: "1.2".into(), accession: "A7".into() }; 2];
+        let scheduled = vec![ScheduledStep { study_uid: "1.2".into(), accession: "A7".into() }; 2];
         let first = NewStep { uid: "1.7".into(), patient_id: "P1".into(), scheduled, instances: 2 };
         assert_eq!((kept.len(), &kept[0].1, &kept[1].0), (2, &Some(first), &given));
 
@@ -307,7 +282,7 @@ mod tests {
         let refused = set(&steps, &request(N_SET_RQ, "1.6", &silent)).await.unwrap_err();
         assert_eq!((refused.status, refused.error_id), (Status::NO_SUCH_INSTANCE, None));
         let changes: Vec<_> = steps.0.lock().unwrap().iter().filter_map(|(.., change)| change.clone()).collect();
-        let completed = Change { state: Some(StepState::Completed), instances: Some(8) };
-        assert_eq!(changes, [completed, Change { state: None, instances: None }]);
+        let completed = StepChange { state: Some(StepState::Completed), instances: Some(8) };
+        assert_eq!(changes, [completed, StepChange { state: None, instances: None }]);
     }
 }

@@ -117,24 +117,7 @@ fn one_object(center: &Center, caller: &Caller, sent: &Sent, fate: &Fate, rewrit
     if sent.wire.status != Some(0) {
         tally.put(Said::Refused, format!("{:04X?}", sent.wire.status), path);
     }
-    let at = match fate {
-        Fate::Stored(at) => at,
-        Fate::Quarantined { reason, detail } => {
-            tally.put(Said::Quarantined, format!("{reason} ({detail})"), path);
-            if sent.input.truth.is_some() {
-                tally.put(Said::NotSeen, format!("{syntax} quarantined: {reason}"), path);
-            }
-            return tally;
-        }
-        Fate::Lost => {
-            tally.put(Said::Lost, &sent.wire.sop_instance, path);
-            return tally;
-        }
-    };
-    match compare::difference(center, caller, at, sent) {
-        None => tally.put(Said::Stored, syntax, path),
-        Some(difference) => tally.put(Said::OtherBytes, difference, path),
-    }
+    let Some(at) = kept(center, caller, sent, fate, &mut tally) else { return tally };
     if syntax != compare::EXPLICIT_LITTLE {
         match compare::plain(center, caller, at) {
             Plain::Whole(file) => {
@@ -145,7 +128,38 @@ fn one_object(center: &Center, caller: &Caller, sent: &Sent, fate: &Fate, rewrit
             Plain::Broken(why) => tally.put(Said::BadlyRewritten, format!("{syntax} {why}"), path),
         }
     }
-    let Some(truth) = &sent.input.truth else { return tally };
+    seen(center, caller, sent, at, &mut tally);
+    tally
+}
+
+/// Whether an object is there, and as it was sent; where it is stored.
+fn kept<'f>(center: &Center, caller: &Caller, sent: &Sent, fate: &'f Fate, tally: &mut Tally) -> Option<&'f str> {
+    let (path, syntax) = (&sent.input.path, &sent.wire.transfer_syntax);
+    let at = match fate {
+        Fate::Stored(at) => at,
+        Fate::Quarantined { reason, detail } => {
+            tally.put(Said::Quarantined, format!("{reason} ({detail})"), path);
+            if sent.input.truth.is_some() {
+                tally.put(Said::NotSeen, format!("{syntax} quarantined: {reason}"), path);
+            }
+            return None;
+        }
+        Fate::Lost => {
+            tally.put(Said::Lost, &sent.wire.sop_instance, path);
+            return None;
+        }
+    };
+    match compare::difference(center, caller, at, sent) {
+        None => tally.put(Said::Stored, syntax, path),
+        Some(difference) => tally.put(Said::OtherBytes, difference, path),
+    }
+    Some(at)
+}
+
+/// Whether its frames are what others found, where that is known.
+fn seen(center: &Center, caller: &Caller, sent: &Sent, at: &str, tally: &mut Tally) {
+    let (path, syntax) = (&sent.input.path, &sent.wire.transfer_syntax);
+    let Some(truth) = &sent.input.truth else { return };
     match compare::pixels(center, caller, at, truth) {
         Pixels::Exact => tally.put(Said::Exact, syntax, path),
         Pixels::ExactByHeader => tally.put(Said::ExactByHeader, syntax, path),
@@ -153,5 +167,4 @@ fn one_object(center: &Center, caller: &Caller, sent: &Sent, fate: &Fate, rewrit
         Pixels::NotHandled(why) => tally.put(Said::NotSeen, format!("{syntax} {why}"), path),
         Pixels::Wrong(why) => tally.put(Said::OtherPixels, format!("{syntax} {why}"), path),
     }
-    tally
 }

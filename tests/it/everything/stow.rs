@@ -6,11 +6,11 @@ use std::sync::Mutex;
 use serde_json::Value;
 use yunying::dicom::{FileMeta, Front, file_meta};
 
-use super::compare::{self, Fate, Pixels};
+use super::compare::{self, Fate};
 use super::plan::Input;
 use super::send::{Sender, Sent};
 use super::tally::{Said, Tally};
-use super::{REQUESTS, on_threads};
+use super::{REQUESTS, kept, on_threads, seen};
 use crate::center::Center;
 use crate::http;
 use crate::intake::{Caller, check};
@@ -91,33 +91,9 @@ fn store(center: &Center, caller: &Caller, root: &Path, files: &[Sent]) {
 
 fn one_object(center: &Center, caller: &Caller, sent: &Sent, fate: &Fate) -> Tally {
     let mut tally = Tally::default();
-    let (path, syntax) = (&sent.input.path, &sent.wire.transfer_syntax);
-    tally.put(Said::Sent, "Stow", path);
-    let at = match fate {
-        Fate::Stored(at) => at,
-        Fate::Quarantined { reason, detail } => {
-            tally.put(Said::Quarantined, format!("{reason} ({detail})"), path);
-            if sent.input.truth.is_some() {
-                tally.put(Said::NotSeen, format!("{syntax} quarantined: {reason}"), path);
-            }
-            return tally;
-        }
-        Fate::Lost => {
-            tally.put(Said::Lost, &sent.wire.sop_instance, path);
-            return tally;
-        }
-    };
-    match compare::difference(center, caller, at, sent) {
-        None => tally.put(Said::Stored, syntax, path),
-        Some(difference) => tally.put(Said::OtherBytes, difference, path),
-    }
-    let Some(truth) = &sent.input.truth else { return tally };
-    match compare::pixels(center, caller, at, truth) {
-        Pixels::Exact => tally.put(Said::Exact, syntax, path),
-        Pixels::ExactByHeader => tally.put(Said::ExactByHeader, syntax, path),
-        Pixels::ExactRgb => tally.put(Said::ExactRgb, syntax, path),
-        Pixels::NotHandled(why) => tally.put(Said::NotSeen, format!("{syntax} {why}"), path),
-        Pixels::Wrong(why) => tally.put(Said::OtherPixels, format!("{syntax} {why}"), path),
+    tally.put(Said::Sent, "Stow", &sent.input.path);
+    if let Some(at) = kept(center, caller, sent, fate, &mut tally) {
+        seen(center, caller, sent, at, &mut tally);
     }
     tally
 }
