@@ -113,8 +113,8 @@ async fn duty_lines(tx: &mut Tx, held: &[Row], signed: &[&Figure], today: Today)
                 modalities: account.modalities.split(',').map(|m| m.trim().to_owned()).collect(),
                 on_duty: since.is_some(),
                 silent,
-                absent: silent && shift.is_some_and(|shift| shift.seen_us < shift.since_us),
-                occupied: current.is_none() && shift.is_some_and(|shift| shift.free == 0),
+                absent: silent && shift.is_some_and(|shift| !has_answered(shift)),
+                occupied: current.is_none() && shift.is_some_and(|shift| shift.free == 0 && has_answered(shift)),
                 reviews: account.role == Role::Reviewer,
                 since_us: since,
                 current: current.map(|row| case_row(row, &Default::default())),
@@ -128,6 +128,11 @@ async fn duty_lines(tx: &mut Tx, held: &[Row], signed: &[&Figure], today: Today)
 /// No page of theirs gives a sign of life; whoever was put on duty this moment has time to answer.
 fn is_silent(shift: &OnDuty, now: Micros) -> bool {
     now.since(shift.seen_us) > Policy::default().silence && now.since(shift.since_us) > ANSWER
+}
+
+/// A page of theirs has said something in this shift; until then nobody knows what is on it.
+fn has_answered(shift: &OnDuty) -> bool {
+    shift.seen_us >= shift.since_us
 }
 
 async fn site_lines(tx: &mut Tx, figures: &[Figure], signed: &[&Figure]) -> Answer<Vec<SiteLine>> {
@@ -177,6 +182,7 @@ mod tests {
         let after = |seconds| start + Duration::from_secs(seconds);
         assert!(!is_silent(&shift(Micros(0)), after(2)), "their page may be answering");
         assert!(is_silent(&shift(Micros(0)), after(4)), "no page of theirs is open");
+        assert!(!has_answered(&shift(Micros(0))) && has_answered(&shift(start)), "nothing is said of an unseen page");
         assert!(!is_silent(&shift(start), after(60)));
         assert!(is_silent(&shift(start), after(61)), "a page that answered has fallen silent since");
     }

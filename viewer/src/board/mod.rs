@@ -47,7 +47,11 @@ impl Watch {
     fn start(app: App) -> Self {
         let watch = Self { app, board: RwSignal::new(None), fault: RwSignal::new(None) };
         let refresh = live::gathered(Duration::from_millis(800), move || watch.refresh());
-        live::listen(move |_| refresh());
+        live::listen(move |beat| match beat {
+            // Whether a page answers to it is known a moment later, and nothing says so.
+            live::Beat::Event(event) if event.kind == "duty.on" => watch.settled(),
+            _ => refresh(),
+        });
         // A page that falls silent, a shift that nobody answers: time passes without an event.
         let now = clock::ticks().quarter;
         Effect::new(move |_| {
