@@ -92,7 +92,8 @@ fn any_body(reader: AccountId, role: Role) -> String {
     let form =
         serde_json::json!({ "name": "张三", "sex": "male", "exam": "x", "modality": "US", "urgency": "routine" });
     let mut body = serde_json::json!({
-        "form": form, "name": "张三", "sex": "male", "exam": "x", "modality": "US", "urgency": "routine", "version": 1, "on": true, "login": "x", "password": PASSWORD, "lease": "x", "rev": 1, "note": "x", "template": "",
+        "form": form, "version": 1, "on": true, "login": "x", "password": PASSWORD, "lease": "x", "rev": 1, "note": "x",
+        "name": "张三", "sex": "male", "exam": "x", "modality": "US", "urgency": "routine", "template": "",
         "findings": "x", "impression": "x", "instances": 1, "act": "release", "patient": 1, "same": true, "shown": { "question": "", "instances": 1 },
     });
     if role == Role::Manager {
@@ -137,9 +138,14 @@ async fn ask(app: &App, route: &Route, path: &str, body: String, headers: &[(&st
     let kind = kind.to_owned();
     let mut chunks = response.into_body().into_data_stream();
     let mut bytes = Vec::new();
-    // The live stream never ends; what there is of it comes at once.
-    let patience = Duration::from_millis(if kind.starts_with("text/event-stream") { 200 } else { 60_000 });
-    while let Ok(Some(chunk)) = tokio::time::timeout(patience, chunks.next()).await {
+    let streams = kind.starts_with("text/event-stream");
+    // The live stream never ends; once it has begun to tell, what there is of it comes at once.
+    let patience = |bytes: &[u8]| match streams {
+        true if bytes.windows(5).any(|at| at == b"data:") => Duration::from_millis(200),
+        true => Duration::from_secs(5),
+        false => Duration::from_secs(60),
+    };
+    while let Ok(Some(chunk)) = tokio::time::timeout(patience(&bytes), chunks.next()).await {
         bytes.extend_from_slice(&chunk.unwrap());
     }
     Answered { status, kind, text: String::from_utf8_lossy(&bytes).into_owned() }
@@ -167,6 +173,7 @@ async fn every_route_serves_the_roles_it_names_and_refuses_the_others() {
     on_both_engines(async |db| {
         let center = Center::open(&db).await;
         let own = center.furnish("QH").await;
+        while events::chain_batch(&db).await.unwrap() {}
         let reader = reader(&db).await;
         for role in Role::ALL {
             let site = matches!(role, Role::Operator | Role::Clinician).then_some(own.site);
